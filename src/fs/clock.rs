@@ -1,0 +1,22 @@
+//! The clock and the source of randomness: the only places where either is read.
+
+use std::time::SystemTime;
+
+/// Nanoseconds since 1970 by the clock of the machine; 0 for a clock before that.
+#[expect(clippy::disallowed_methods, reason = "this is the one clock")]
+pub fn now_nanos() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    })
+}
+
+/// Bytes that nobody can foresee.
+///
+/// # Panics
+/// When the operating system has no randomness to give, which Linux and macOS rule out.
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system always has randomness");
+    bytes
+}

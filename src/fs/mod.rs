@@ -1,0 +1,60 @@
+//! Touching the disk: errors that name their path, atomic replacement, the lock guard, and
+//! copying by reflink where that is possible. Knows nothing about esker.
+//!
+//! This is the only room that may call the writing functions of `std::fs`.
+
+#![expect(clippy::disallowed_methods, reason = "this is the room that writes")]
+
+mod clock;
+mod file;
+mod flush;
+mod guard;
+mod temp;
+
+pub use clock::{now_nanos, random_bytes};
+pub use file::{
+    Metadata, append, copy, create_dir_all, create_new, is_executable, is_missing, list_dir,
+    metadata, open, read, read_if_exists, read_link, reflink, remove_dir_all, remove_dir_if_empty,
+    remove_file, rename, rename_new, set_executable, set_read_only, symlink, sync_dir, write_new,
+};
+pub use flush::{FLUSHES_ALL_AT_ONCE, sync_file_system};
+pub use guard::LockGuard;
+pub use temp::{TempDir, TempFile, replace, temp_name};
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An I/O error that says what was being done, and to which path.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} `{}`", path.display())]
+pub struct Error {
+    /// The verb of the failed act: `read`, `create`, …
+    pub action: &'static str,
+    /// The path it was done to.
+    pub path: PathBuf,
+    /// What the operating system said.
+    #[source]
+    pub source: io::Error,
+}
+
+/// The result of touching the disk.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Names the act and the path on a bare I/O result.
+pub trait Context<T> {
+    /// Turns the error of `action` on `path` into an [`Error`].
+    fn context(self, action: &'static str, path: &Path) -> Result<T>;
+}
+
+impl<T> Context<T> for io::Result<T> {
+    fn context(self, action: &'static str, path: &Path) -> Result<T> {
+        self.map_err(|source| Error {
+            action,
+            path: path.to_path_buf(),
+            source,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

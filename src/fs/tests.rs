@@ -1,0 +1,108 @@
+use super::*;
+use std::os::unix::fs::PermissionsExt;
+
+#[test]
+fn errors_name_their_path() {
+    let error = read(Path::new("/nowhere/x")).unwrap_err();
+    assert_eq!(error.to_string(), "cannot read `/nowhere/x`");
+}
+
+#[test]
+fn replacing_keeps_the_mode_and_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    replace(&path, b"one").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    replace(&path, b"two").unwrap();
+    assert_eq!(read(&path).unwrap(), b"two");
+    assert_eq!(
+        std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    assert_eq!(list_dir(dir.path()).unwrap(), ["file"]);
+}
+
+#[test]
+fn a_dropped_temporary_file_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(TempFile::new_in(dir.path()).unwrap());
+    assert!(list_dir(dir.path()).unwrap().is_empty());
+}
+
+#[test]
+fn only_one_of_two_gets_a_new_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = dir.path().join("name");
+    let taken: Vec<bool> = (0..2)
+        .map(|_| {
+            TempFile::new_in(dir.path())
+                .unwrap()
+                .persist_new(&name)
+                .unwrap()
+        })
+        .collect();
+    assert_eq!(taken, [true, false]);
+    assert_eq!(list_dir(dir.path()).unwrap(), ["name"]);
+}
+
+#[test]
+fn a_lock_has_one_holder_and_dies_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lock");
+    let guard = LockGuard::acquire(&path).unwrap();
+    assert!(LockGuard::try_acquire(&path).unwrap().is_none());
+    drop(guard);
+    assert!(LockGuard::try_acquire(&path).unwrap().is_some());
+}
+
+#[test]
+fn the_execute_bit_comes_and_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    write_new(&path, b"").unwrap();
+    for executable in [true, false] {
+        set_executable(&path, executable).unwrap();
+        assert_eq!(
+            is_executable(&metadata(&path).unwrap().unwrap()),
+            executable
+        );
+    }
+}
+
+#[test]
+fn a_new_file_is_new() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    io::Write::write_all(&mut create_new(&path).unwrap(), b"one").unwrap();
+    assert!(create_new(&path).is_err());
+    assert_eq!(read(&path).unwrap(), b"one");
+}
+
+#[test]
+fn sharing_blocks_gives_all_bytes_or_says_no() {
+    let dir = tempfile::tempdir().unwrap();
+    let [from, to] = ["from", "to"].map(|name| dir.path().join(name));
+    write_new(&from, b"bytes").unwrap();
+    let shared = reflink(&open(&from).unwrap(), &create_new(&to).unwrap());
+    let expected: &[u8] = if shared { b"bytes" } else { b"" };
+    assert_eq!(read(&to).unwrap(), expected);
+}
+
+#[test]
+fn a_whole_file_system_can_be_flushed() {
+    let dir = tempfile::tempdir().unwrap();
+    sync_file_system(dir.path()).unwrap();
+    assert!(sync_file_system(&dir.path().join("none")).is_err());
+}
+
+#[test]
+fn a_name_that_is_taken_is_not_renamed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let [from, to] = ["from", "to"].map(|name| dir.path().join(name));
+    write_new(&from, b"new").unwrap();
+    assert!(rename_new(&from, &to).unwrap());
+    write_new(&from, b"newer").unwrap();
+    assert!(!rename_new(&from, &to).unwrap());
+    assert_eq!(read(&to).unwrap(), b"new");
+    assert_eq!(read(&from).unwrap(), b"newer");
+}

@@ -1,0 +1,6 @@
+//! esker versions data and pipelines for machine learning beside your git commits.
+
+pub mod fs;
+pub mod hash;
+pub mod path;
+pub mod progress;

@@ -1,0 +1,152 @@
+//! How work tells of its progress, and how it is asked to stop.
+//!
+//! Rooms below the edge never print. They hand [`Event`]s to a [`Progress`]; a terminal, a plain
+//! log and silence are three implementors, and only `cli` knows the first two.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// What is being done, for the word that is shown before a bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Reading files to learn their ids, perhaps storing them on the way.
+    Hash,
+    /// Writing files into the workspace.
+    Checkout,
+    /// Building packs.
+    Pack,
+    /// Sending to a remote.
+    Upload,
+    /// Receiving from a remote.
+    Download,
+}
+
+/// Something that happened.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A piece of work begins; totals of 0 are not known.
+    Started {
+        /// What kind of work.
+        work: Work,
+        /// How many files or objects there will be.
+        files: u64,
+        /// How many bytes there will be.
+        bytes: u64,
+    },
+    /// More of the current work is done.
+    Advanced {
+        /// Files or objects since the last event.
+        files: u64,
+        /// Bytes since the last event.
+        bytes: u64,
+    },
+    /// The current work is over.
+    Finished,
+    /// Another esker holds what this one needs; it waits.
+    Waiting,
+    /// The stages that will be looked at are known.
+    Planned {
+        /// How many will be looked at.
+        stages: usize,
+    },
+    /// A stage starts to run.
+    StageStarted {
+        /// Its name.
+        stage: &'a str,
+        /// Why, in words.
+        reason: &'a str,
+    },
+    /// A stage printed a line.
+    StageOutput {
+        /// Its name.
+        stage: &'a str,
+        /// The line, without its end.
+        line: &'a [u8],
+        /// Whether it came on stderr.
+        stderr: bool,
+    },
+    /// A stage is done with.
+    StageFinished {
+        /// Its name.
+        stage: &'a str,
+        /// How it ended.
+        outcome: StageOutcome<'a>,
+    },
+}
+
+/// How a stage ended, as it is told while others still run.
+#[derive(Clone, Copy, Debug)]
+pub enum StageOutcome<'a> {
+    /// It was fresh.
+    Unchanged,
+    /// It ran.
+    Ran {
+        /// For how long.
+        seconds: f64,
+        /// Its outputs: path and size in bytes.
+        outs: &'a [(String, u64)],
+    },
+    /// Its outputs came from the run cache.
+    Restored {
+        /// What the run took when it really ran, if that is known.
+        saved_seconds: Option<f64>,
+    },
+    /// It failed.
+    Failed,
+    /// It was not tried, because something above it failed.
+    Skipped,
+}
+
+/// Something that listens to events. Called from several threads.
+pub trait Progress: Sync {
+    /// Takes note of an event; must not block for long.
+    fn event(&self, event: Event<'_>);
+}
+
+/// Listens to nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn event(&self, _: Event<'_>) {}
+}
+
+/// A wish to stop, made by signals and looked at between steps of work.
+#[derive(Debug, Default)]
+pub struct Interrupt(AtomicU32);
+
+impl Interrupt {
+    /// A wish not yet made.
+    pub const fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    /// Asks all work to stop at its next safe point. Asking again asks harder.
+    pub fn request(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Whether somebody asked.
+    pub fn is_requested(&self) -> bool {
+        self.times() > 0
+    }
+
+    /// How often somebody asked: the second time, running commands are killed.
+    pub fn times(&self) -> u32 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wishes_to_stop_are_counted() {
+        let interrupt = Interrupt::new();
+        assert!(!interrupt.is_requested());
+        interrupt.request();
+        interrupt.request();
+        assert!(interrupt.is_requested());
+        assert_eq!(interrupt.times(), 2);
+    }
+}
