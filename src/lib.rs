@@ -2,5 +2,8 @@
 
 pub mod fs;
 pub mod hash;
+pub mod pack;
 pub mod path;
 pub mod progress;
+pub mod tree;
+pub mod value;
