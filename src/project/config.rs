@@ -1,0 +1,352 @@
+//! Settings of this clone and this user, which never travel with git.
+
+use std::path::{Path, PathBuf};
+
+use super::manifest::Manifest;
+use super::source::{Section, Source, Text, complaint, read_text};
+use super::{Layout, Result};
+
+const SECTIONS: [&str; 2] = ["store", "core"];
+const LATER_SECTIONS: [&str; 4] = ["run_cache", "hooks", "remote", "trust"];
+const LATER_STORE: [&str; 3] = ["links", "shared", "durability"];
+
+/// More threads than this is a slip of the keyboard.
+const MAX_JOBS: i64 = 1024;
+
+/// Settings after precedence: environment, then the clone's, then the user's file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// `[store] path` or `ESKER_STORE`: where objects lie, if not in git's directory.
+    pub store: Option<PathBuf>,
+    /// `[core] jobs` or `ESKER_JOBS`.
+    pub jobs: Option<usize>,
+    /// `[core] remote` or `ESKER_REMOTE`: the default remote in this clone.
+    pub remote: Option<String>,
+    /// `[core] remote` of the user's file: what `esker.toml` says goes before it.
+    pub user_remote: Option<String>,
+}
+
+impl Config {
+    /// Reads `<layout.shared>/config.toml`, then `$XDG_CONFIG_HOME/esker/config.toml` (else
+    /// `~/.config/…`), and the environment (through `var`, so that tests need no process state).
+    pub fn load(layout: &Layout, var: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
+        // An empty variable is an unset one, as the shell's `ESKER_STORE= esker …` means it.
+        let var = |name: &str| var(name).filter(|value| !value.is_empty());
+        let home = var("HOME").map(PathBuf::from);
+        let environment = from_environment(&var, home.as_deref())?;
+        let clone = from_file(&layout.config(), home.as_deref())?;
+        let user = match user_file(&var, home.as_deref()) {
+            Some(path) => from_file(&path, home.as_deref())?,
+            None => Self::default(),
+        };
+        Ok(Self {
+            store: environment.store.or(clone.store).or(user.store),
+            jobs: environment.jobs.or(clone.jobs).or(user.jobs),
+            remote: environment.remote.or(clone.remote),
+            user_remote: user.remote,
+        })
+    }
+
+    /// The remote that is meant when none is named: by the environment, the clone, `esker.toml`,
+    /// and the user, in this order. It need not exist.
+    pub fn default_remote<'a>(&'a self, manifest: &'a Manifest) -> Option<&'a str> {
+        let written = || manifest.remotes.iter().find(|(_, remote)| remote.default);
+        self.remote
+            .as_deref()
+            .or_else(|| written().map(|(name, _)| name.as_str()))
+            .or(self.user_remote.as_deref())
+            .or_else(|| manifest.remote(None).map(|(name, _)| name))
+    }
+}
+
+fn user_file(var: &dyn Fn(&str) -> Option<String>, home: Option<&Path>) -> Option<PathBuf> {
+    // The XDG specification: a relative path there is to be ignored.
+    let base = var("XDG_CONFIG_HOME").map(PathBuf::from);
+    let base = base.filter(|path| path.is_absolute());
+    let base = base.or_else(|| home.map(|home| home.join(".config")));
+    base.map(|base| base.join("esker/config.toml"))
+}
+
+fn from_environment(var: &dyn Fn(&str) -> Option<String>, home: Option<&Path>) -> Result<Config> {
+    let refuse = |name: &str, want: &str| {
+        let message = format!("`{name}` must be {want}");
+        Err(complaint(name, &message, None))
+    };
+    let mut config = Config {
+        remote: var("ESKER_REMOTE"),
+        ..Config::default()
+    };
+    if let Some(text) = var("ESKER_STORE") {
+        config.store = directory(&text, home);
+        if config.store.is_none() {
+            return refuse("ESKER_STORE", "an absolute path");
+        }
+    }
+    if let Some(text) = var("ESKER_JOBS") {
+        let jobs = text
+            .parse()
+            .ok()
+            .filter(|jobs| (1..=MAX_JOBS).contains(jobs));
+        config.jobs = jobs.and_then(|jobs| usize::try_from(jobs).ok());
+        if config.jobs.is_none() {
+            return refuse(
+                "ESKER_JOBS",
+                &format!("a whole number from 1 to {MAX_JOBS}"),
+            );
+        }
+    }
+    Ok(config)
+}
+
+fn from_file(path: &Path, home: Option<&Path>) -> Result<Config> {
+    let file = path.display().to_string();
+    match read_text(&file, path)? {
+        Some(text) => parse(&file, &text, home),
+        None => Ok(Config::default()),
+    }
+}
+
+fn parse(file: &str, text: &str, home: Option<&Path>) -> Result<Config> {
+    let source = Source::new(file, text);
+    let document = source.parse()?;
+    let root = Section::root(&source, &document);
+    root.only(&SECTIONS, &LATER_SECTIONS)?;
+    let mut config = Config::default();
+    if let Some(section) = root.section("store")? {
+        section.only(&["path"], &LATER_STORE)?;
+        let path = section.text("path")?;
+        config.store = path.map(|path| store(&path, home)).transpose()?;
+    }
+    if let Some(section) = root.section("core")? {
+        section.only(&["jobs", "remote"], &[])?;
+        let jobs = section.number("jobs", 1..MAX_JOBS + 1)?;
+        config.jobs = jobs.and_then(|jobs| usize::try_from(jobs).ok());
+        config.remote = section.text("remote")?.map(|text| text.text.to_owned());
+    }
+    Ok(config)
+}
+
+fn store(text: &Text<'_>, home: Option<&Path>) -> Result<PathBuf> {
+    let path = directory(text.text, home);
+    path.ok_or_else(|| text.error("`store.path` must be absolute or begin with `~/`"))
+}
+
+/// An absolute path, or one below the home directory. A relative one would mean another place
+/// in every directory that esker is called from.
+fn directory(text: &str, home: Option<&Path>) -> Option<PathBuf> {
+    let path = match text.strip_prefix("~/") {
+        Some(below) => home?.join(below.trim_start_matches('/')),
+        None => PathBuf::from(text),
+    };
+    (path.is_absolute() && !text.contains('\0')).then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::project::Error;
+    use std::collections::BTreeMap;
+
+    struct Scene {
+        dir: tempfile::TempDir,
+        layout: Layout,
+        variables: BTreeMap<&'static str, String>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let shared = dir.path().join("shared");
+            let layout = Layout {
+                root: dir.path().to_owned(),
+                workdir: dir.path().to_owned(),
+                local: shared.join("id"),
+                shared,
+            };
+            let home = dir.path().to_str().unwrap().to_owned();
+            Self {
+                dir,
+                layout,
+                variables: BTreeMap::from([("HOME", home)]),
+            }
+        }
+
+        fn write(self, path: &str, text: &str) -> Self {
+            crate::fs::replace(&self.dir.path().join(path), text.as_bytes()).unwrap();
+            self
+        }
+
+        fn var(mut self, name: &'static str, value: &str) -> Self {
+            self.variables.insert(name, value.to_owned());
+            self
+        }
+
+        fn load(&self) -> Result<Config> {
+            Config::load(&self.layout, &|name| self.variables.get(name).cloned())
+        }
+    }
+
+    #[test]
+    fn nothing_anywhere_is_nothing_set() {
+        assert_eq!(Scene::new().load().unwrap(), Config::default());
+    }
+
+    #[test]
+    fn the_environment_goes_before_the_clone_and_the_clone_before_the_user() {
+        let scene = Scene::new().write(
+            ".config/esker/config.toml",
+            "[store]\npath = \"~/store\"\n[core]\njobs = 2\nremote = \"users\"\n",
+        );
+        let home = scene.dir.path().to_owned();
+        let config = scene.load().unwrap();
+        assert_eq!(config.store, Some(home.join("store")));
+        assert_eq!((config.jobs, config.remote), (Some(2), None));
+        assert_eq!(config.user_remote.as_deref(), Some("users"));
+
+        let scene = scene.write(
+            "shared/config.toml",
+            "core.jobs = 3\ncore.remote = \"clones\"\nstore.path = \"/big/store\"\n",
+        );
+        let config = scene.load().unwrap();
+        assert_eq!(config.store, Some(PathBuf::from("/big/store")));
+        assert_eq!(config.jobs, Some(3));
+        assert_eq!(config.remote.as_deref(), Some("clones"));
+
+        let scene = scene
+            .var("ESKER_STORE", "/env")
+            .var("ESKER_JOBS", "4")
+            .var("ESKER_REMOTE", "envs");
+        let config = scene.load().unwrap();
+        assert_eq!(config.store, Some(PathBuf::from("/env")));
+        assert_eq!(config.jobs, Some(4));
+        assert_eq!(config.remote.as_deref(), Some("envs"));
+
+        let config = scene.var("ESKER_JOBS", "").load().unwrap();
+        assert_eq!(config.jobs, Some(3), "an empty variable is not set");
+    }
+
+    #[test]
+    fn xdg_config_home_replaces_dot_config_only_if_absolute() {
+        let scene = Scene::new()
+            .write(".config/esker/config.toml", "core.jobs = 1")
+            .write("xdg/esker/config.toml", "core.jobs = 2");
+        let xdg = scene.dir.path().join("xdg");
+        let scene = scene.var("XDG_CONFIG_HOME", xdg.to_str().unwrap());
+        assert_eq!(scene.load().unwrap().jobs, Some(2));
+        let scene = scene.var("XDG_CONFIG_HOME", "xdg");
+        assert_eq!(scene.load().unwrap().jobs, Some(1));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_file_and_place() {
+        let cases = [
+            (
+                "[stroe]\n",
+                "unknown section `[stroe]`",
+                (1, 2),
+                Some("store"),
+            ),
+            (
+                "[core]\njosb = 1",
+                "unknown key `josb` in `[core]`",
+                (2, 1),
+                Some("jobs"),
+            ),
+            (
+                "[store]\nlinks = [\"copy\"]",
+                "`links` is not in this version of esker",
+                (2, 1),
+                None,
+            ),
+            (
+                "[hooks]\nfetch = true",
+                "`[hooks]` is not in this version of esker",
+                (1, 2),
+                None,
+            ),
+            (
+                "[core]\njobs = 0",
+                "`jobs` must be a whole number from 1 to 1024",
+                (2, 8),
+                None,
+            ),
+            (
+                "[core]\njobs = \"4\"",
+                "`core.jobs` must be a whole number from 1 to 1024, not a string",
+                (2, 8),
+                None,
+            ),
+            (
+                "[store]\npath = \"store\"",
+                "`store.path` must be absolute or begin with `~/`",
+                (2, 8),
+                None,
+            ),
+        ];
+        for (text, expected, place, word) in cases {
+            let error = Scene::new().write("shared/config.toml", text).load();
+            let Err(Error::Manifest {
+                file,
+                message,
+                at: Some(at),
+                suggestion,
+            }) = error
+            else {
+                panic!("{text:?} gives {error:?}");
+            };
+            assert_eq!(message, expected);
+            assert_eq!((at.line, at.column), place, "{text:?}");
+            assert_eq!(suggestion.as_deref(), word, "{text:?}");
+            assert!(file.ends_with("shared/config.toml") && at.file == file);
+        }
+    }
+
+    #[test]
+    fn bad_variables_are_named() {
+        for (name, value) in [
+            ("ESKER_STORE", "relative"),
+            ("ESKER_JOBS", "0"),
+            ("ESKER_JOBS", "many"),
+            ("ESKER_JOBS", "99999999999999999999"),
+        ] {
+            let error = Scene::new().var(name, value).load().unwrap_err();
+            assert!(
+                error.to_string().starts_with(&format!("`{name}` must be")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_text_is_refused_with_its_line() {
+        let scene = Scene::new();
+        let path = scene.dir.path().join("shared/config.toml");
+        crate::fs::replace(&path, b"[core]\njobs = \xff").unwrap();
+        assert_eq!(scene.load().unwrap_err().to_string(), "line 2 is not UTF-8");
+    }
+
+    #[test]
+    fn the_default_remote_follows_the_order_of_precedence() {
+        let id = "0".repeat(32);
+        let head = format!("[project]\nid = \"{id}\"\n[remote.a]\nurl = \"/a\"\n");
+        let lone = Manifest::parse(&head).unwrap();
+        let two = format!("{head}[remote.b]\nurl = \"/b\"\n");
+        let undecided = Manifest::parse(&two).unwrap();
+        let decided = Manifest::parse(&format!("{two}default = true\n")).unwrap();
+        let config = |remote: Option<&str>, user: Option<&str>| Config {
+            remote: remote.map(str::to_owned),
+            user_remote: user.map(str::to_owned),
+            ..Config::default()
+        };
+        let cases = [
+            (config(Some("c"), Some("u")), &decided, Some("c")),
+            (config(None, Some("u")), &decided, Some("b")),
+            (config(None, Some("u")), &undecided, Some("u")),
+            (config(None, None), &undecided, None),
+            (config(None, None), &lone, Some("a")),
+        ];
+        for (config, manifest, expected) in cases {
+            assert_eq!(config.default_remote(manifest), expected);
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Changes `[remote.NAME]` in the text of an `esker.toml`. The lines that need no change keep
+//! their bytes, comments, order and line ends.
+//!
+//! Remotes with lines of their own are edited line by line, since the parser gives up the
+//! comments above a key that it removes. Only remotes inside an inline table go through it.
+
+use std::ops::Range;
+
+use toml_edit::{Document, Item, Key, Table, TableLike, Value};
+
+use super::paths::{bad_name, is_name};
+use super::remote::{has_password, remote, secret_message};
+use super::{MANIFEST, RemoteSpec};
+use crate::project::Result;
+use crate::project::source::{Section, Source, complaint};
+
+/// The text with `[remote.NAME]` added (or replaced); comments and order stay. A new default
+/// takes that from whichever remote had it.
+pub fn with_remote(text: &str, name: &str, remote: &RemoteSpec) -> Result<String> {
+    check(name, remote)?;
+    let (mark, body) = split_mark(text);
+    let mut edited = set_remote(body, name, remote)?;
+    if remote.default {
+        for other in other_defaults(&edited, name)? {
+            edited = drop_default(&edited, &other)?;
+        }
+    }
+    confirm(&edited, name, Some(remote))?;
+    Ok(format!("{mark}{edited}"))
+}
+
+/// The text without `[remote.NAME]`; `None` if it has none.
+pub fn without_remote(text: &str, name: &str) -> Result<Option<String>> {
+    let (mark, body) = split_mark(text);
+    let document = Source::new(MANIFEST, body).parse()?;
+    let remotes = document.get("remote").and_then(Item::as_table_like);
+    if remotes.is_none_or(|remotes| !remotes.contains_key(name)) {
+        return Ok(None);
+    }
+    let edited = match lines_of_remote(body, &document, name) {
+        Some(changes) => apply(body, changes),
+        None => through_parser(body, |remotes| {
+            remotes.remove(name);
+        })?,
+    };
+    confirm(&edited, name, None)?;
+    Ok(Some(format!("{mark}{edited}")))
+}
+
+/// New text for a part of the old.
+type Change = (Range<usize>, String);
+
+fn check(name: &str, remote: &RemoteSpec) -> Result<()> {
+    let refuse = |message: String| Err(complaint(MANIFEST, &message, None));
+    if !is_name(name) {
+        return refuse(bad_name(name, "remote"));
+    }
+    if has_password(&remote.url) {
+        return refuse(secret_message("the password in `url`"));
+    }
+    if remote.endpoint_url.as_deref().is_some_and(has_password) {
+        return refuse(secret_message("the password in `endpoint_url`"));
+    }
+    Ok(())
+}
+
+fn set_remote(body: &str, name: &str, remote: &RemoteSpec) -> Result<String> {
+    let document = Source::new(MANIFEST, body).parse()?;
+    if !document.contains_key("remote") {
+        return Ok(appended(body, name, remote));
+    }
+    let changes = table_of(&document, name).and_then(|table| changes(body, table, remote));
+    if let Some(changes) = changes {
+        return Ok(apply(body, changes));
+    }
+    through_parser(body, |remotes| {
+        match remotes.get_mut(name).and_then(Item::as_table_like_mut) {
+            Some(table) => fill(table, remote),
+            None => {
+                let mut table = Table::new();
+                fill(&mut table, remote);
+                remotes.insert(name, Item::Table(table));
+            }
+        }
+    })
+}
+
+fn other_defaults(body: &str, name: &str) -> Result<Vec<String>> {
+    let document = Source::new(MANIFEST, body).parse()?;
+    let remotes = document.get("remote").and_then(Item::as_table_like);
+    let is_default = |item: &Item| item.get("default").is_some();
+    let others = remotes.into_iter().flat_map(TableLike::iter);
+    Ok(others
+        .filter(|(other, item)| *other != name && is_default(item))
+        .map(|(other, _)| other.to_owned())
+        .collect())
+}
+
+fn drop_default(body: &str, name: &str) -> Result<String> {
+    let document = Source::new(MANIFEST, body).parse()?;
+    let entry = table_of(&document, name).and_then(|table| table.get_key_value("default"));
+    if let Some(lines) = entry.and_then(|(key, item)| entry_lines(body, key, item)) {
+        return Ok(apply(body, vec![(lines, String::new())]));
+    }
+    through_parser(body, |remotes| {
+        let table = remotes.get_mut(name).and_then(Item::as_table_like_mut);
+        table.and_then(|table| table.remove("default"));
+    })
+}
+
+/// A remote that is written in lines of its own, under a header or with dotted keys.
+fn table_of<'a>(document: &'a Document<&str>, name: &str) -> Option<&'a Table> {
+    document.get("remote")?.as_table()?.get(name)?.as_table()
+}
+
+fn fields(remote: &RemoteSpec) -> [(&'static str, Option<Value>); 5] {
+    let text = |value: &Option<String>| value.as_deref().map(Value::from);
+    [
+        ("url", Some(remote.url.as_str().into())),
+        ("default", remote.default.then(|| true.into())),
+        ("endpoint_url", text(&remote.endpoint_url)),
+        ("region", text(&remote.region)),
+        ("profile", text(&remote.profile)),
+    ]
+}
+
+/// The changes that make the lines of a table say what `remote` says; new keys stand last,
+/// written like the key before them.
+fn changes(body: &str, table: &Table, remote: &RemoteSpec) -> Option<Vec<Change>> {
+    let mut end = line_end(body, table.span()?.end);
+    let mut prefix = "";
+    for (name, item) in table {
+        let key = table.key(name)?;
+        let lines = entry_lines(body, key, item)?;
+        if lines.end >= end {
+            prefix = &body[lines.start..key.span()?.start];
+            end = lines.end;
+        }
+    }
+    let newline = newline_of(body);
+    let (mut changes, mut added) = (Vec::new(), String::new());
+    for (name, value) in fields(remote) {
+        match (table.get_key_value(name), value) {
+            (Some((_, item)), Some(value)) if is_same(item, &value) => {}
+            (Some((_, item)), Some(value)) => {
+                changes.push((item.as_value()?.span()?, value.to_string()));
+            }
+            (Some((key, item)), None) => {
+                changes.push((entry_lines(body, key, item)?, String::new()));
+            }
+            (None, Some(value)) => added += &format!("{prefix}{name} = {value}{newline}"),
+            (None, None) => {}
+        }
+    }
+    if !added.is_empty() && !body[..end].ends_with('\n') {
+        added = format!("{newline}{}", added.trim_end());
+    }
+    changes.push((end..end, added));
+    Some(changes)
+}
+
+/// What to cut so that a remote is gone, if it has lines of its own.
+fn lines_of_remote(body: &str, document: &Document<&str>, name: &str) -> Option<Vec<Change>> {
+    let remotes = document.get("remote")?.as_table()?;
+    let (key, item) = remotes.get_key_value(name)?;
+    let Some(table) = item.as_table() else {
+        return Some(vec![(entry_lines(body, key, item)?, String::new())]);
+    };
+    let header = table.span()?;
+    let mut entries = Vec::new();
+    for (name, item) in table {
+        entries.push((entry_lines(body, table.key(name)?, item)?, String::new()));
+    }
+    if !body[header.clone()].starts_with('[') {
+        return Some(entries);
+    }
+    let ends = entries.iter().map(|(lines, _)| lines.end);
+    let end = ends.fold(line_end(body, header.end), usize::max);
+    // The blank lines that parted it from what comes next go too.
+    let mut after = end;
+    while after < body.len() && body[after..line_end(body, after)].trim().is_empty() {
+        after = line_end(body, after);
+    }
+    let start = line_start(body, header.start);
+    let start = if after == body.len() {
+        body[..start].trim_end().len()
+    } else {
+        start
+    };
+    let rest = if after == body.len() && start > 0 {
+        newline_of(body)
+    } else {
+        ""
+    };
+    Some(vec![(start..after, rest.to_owned())])
+}
+
+/// The lines of a key and its value; `None` for a table.
+fn entry_lines(body: &str, key: &Key, item: &Item) -> Option<Range<usize>> {
+    let value = item.as_value()?.span()?;
+    Some(line_start(body, key.span()?.start)..line_end(body, value.end))
+}
+
+fn line_start(body: &str, at: usize) -> usize {
+    body[..at].rfind('\n').map_or(0, |at| at + 1)
+}
+
+fn line_end(body: &str, at: usize) -> usize {
+    body[at..].find('\n').map_or(body.len(), |end| at + end + 1)
+}
+
+fn newline_of(body: &str) -> &'static str {
+    let first = body.split_inclusive('\n').next();
+    if first.is_some_and(|line| line.ends_with("\r\n")) {
+        "\r\n"
+    } else {
+        "\n"
+    }
+}
+
+fn is_same(item: &Item, value: &Value) -> bool {
+    let text = item.as_str().is_some() && item.as_str() == value.as_str();
+    let flag = item.as_bool().is_some() && item.as_bool() == value.as_bool();
+    text || flag
+}
+
+/// Changes apply from the last to the first, so that none moves another.
+fn apply(body: &str, mut changes: Vec<Change>) -> String {
+    changes.sort_by_key(|(range, _)| (range.start, range.end));
+    let mut edited = body.to_owned();
+    for (range, text) in changes.iter().rev() {
+        edited.replace_range(range.clone(), text);
+    }
+    edited
+}
+
+/// The first remote goes to the end, below the comments that stand there.
+fn appended(body: &str, name: &str, remote: &RemoteSpec) -> String {
+    let newline = newline_of(body);
+    let mut edited = body.to_owned();
+    if !edited.is_empty() && !edited.ends_with('\n') {
+        edited += newline;
+    }
+    if !edited.is_empty()
+        && edited
+            .lines()
+            .next_back()
+            .is_some_and(|line| !line.is_empty())
+    {
+        edited += newline;
+    }
+    edited += &format!("[remote.{name}]{newline}");
+    for (key, value) in fields(remote) {
+        if let Some(value) = value {
+            edited += &format!("{key} = {value}{newline}");
+        }
+    }
+    edited
+}
+
+/// Lets the parser edit. It turns line ends into `\n`, so it works on a text that has no
+/// others, and [`splice`] brings them back.
+fn through_parser(body: &str, edit: impl FnOnce(&mut dyn TableLike)) -> Result<String> {
+    let plain = body.replace("\r\n", "\n");
+    let mut document = Source::new(MANIFEST, &plain).parse()?.into_mut();
+    let remotes = document.get_mut("remote").and_then(Item::as_table_like_mut);
+    let Some(remotes) = remotes else {
+        return Err(complaint(MANIFEST, "`remote` must be a table", None));
+    };
+    edit(remotes);
+    Ok(splice(body, &document.to_string()))
+}
+
+fn fill(table: &mut dyn TableLike, remote: &RemoteSpec) {
+    for (key, value) in fields(remote) {
+        let Some(mut value) = value else {
+            table.remove(key);
+            continue;
+        };
+        match table.get_mut(key).and_then(Item::as_value_mut) {
+            Some(old) => {
+                *value.decor_mut() = old.decor().clone();
+                *old = value;
+            }
+            None => {
+                table.insert(key, Item::Value(value));
+            }
+        }
+    }
+}
+
+/// The edited text, with the original's bytes in all lines before and after the change.
+fn splice(original: &str, edited: &str) -> String {
+    let old: Vec<&str> = original.split_inclusive('\n').collect();
+    let new: Vec<&str> = edited.split_inclusive('\n').collect();
+    let same = |(old, new): &(&&str, &&str)| old.replace("\r\n", "\n") == **new;
+    let head = old.iter().zip(&new).take_while(same).count();
+    let (old_rest, new_rest) = (&old[head..], &new[head..]);
+    let pairs = old_rest.iter().rev().zip(new_rest.iter().rev());
+    let tail = pairs.take_while(same).count();
+    let middle = new_rest[..new_rest.len() - tail].concat();
+    let middle = middle.replace('\n', newline_of(original));
+    let tail = &old_rest[old_rest.len() - tail..];
+    [&old[..head].concat(), &middle, &tail.concat()]
+        .map(String::as_str)
+        .concat()
+}
+
+/// The parser skips a byte order mark; the mark stays.
+fn split_mark(text: &str) -> (&str, &str) {
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    text.split_at(text.len() - body.len())
+}
+
+/// An edit that does not read back as it was meant is never written.
+fn confirm(edited: &str, name: &str, expected: Option<&RemoteSpec>) -> Result<()> {
+    let source = Source::new(MANIFEST, edited);
+    let document = source.parse()?;
+    let root = Section::root(&source, &document);
+    let section = match root.section("remote")? {
+        Some(remotes) => remotes.section(name)?,
+        None => None,
+    };
+    let found = section.map(|section| remote(&section)).transpose()?;
+    if found.as_ref() == expected {
+        return Ok(());
+    }
+    let message = format!("`[remote.{name}]` cannot be changed where it stands");
+    Err(complaint(MANIFEST, &message, None))
+}

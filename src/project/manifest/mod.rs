@@ -1,0 +1,206 @@
+//! `esker.toml`: what people ask for. Every key is known or an error that points at it.
+//! Knows neither what is on disk nor how stages depend on each other.
+//! `docs/esker-toml.md` is its reference.
+
+mod edit;
+mod paths;
+mod read;
+mod remote;
+mod stage;
+mod template;
+
+pub use edit::{with_remote, without_remote};
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::Result;
+use super::layout::MANIFEST;
+use super::source::{complaint, read_text};
+use crate::path::{DepPath, RelPath};
+use crate::value::KeyPath;
+
+/// A place in a text that people wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The file as people know it (`esker.toml`).
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1; within `text`, should that be cut.
+    pub column: usize,
+    /// How many characters to underline.
+    pub width: usize,
+    /// The whole line; of a very long one, what surrounds the place.
+    pub text: String,
+}
+
+/// A command: one shell script, or several run one after another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// `cmd = "…"`.
+    One(String),
+    /// `cmd = ["…", "…"]`.
+    Many(Vec<String>),
+}
+
+impl Default for Command {
+    fn default() -> Self {
+        Self::One(String::new())
+    }
+}
+
+impl Command {
+    /// The scripts in order.
+    pub fn scripts(&self) -> &[String] {
+        match self {
+            Self::One(script) => std::slice::from_ref(script),
+            Self::Many(scripts) => scripts,
+        }
+    }
+}
+
+/// A parsed `esker.toml`.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// The 32 hex digits that name this project's snapshots on shared remotes.
+    pub id: String,
+    /// `[project] name`.
+    pub name: Option<String>,
+    /// Default params files, in order; `params.yaml` unless written.
+    pub params: Vec<DepPath>,
+    /// `[env] shell`.
+    pub shell: Option<Vec<String>>,
+    /// `[env] set`.
+    pub env: BTreeMap<String, String>,
+    /// Stages by name.
+    pub stages: BTreeMap<String, StageSpec>,
+    /// `[metrics] files`: paths or patterns.
+    pub metrics: Vec<String>,
+    /// `[metrics] goal`, by the text of the metric's key.
+    pub goals: BTreeMap<String, Goal>,
+    /// `[remote.NAME]`.
+    pub remotes: BTreeMap<String, RemoteSpec>,
+}
+
+/// Whether a metric should grow or shrink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// More is better.
+    Max,
+    /// Less is better.
+    Min,
+}
+
+/// `[stage.NAME]` as written.
+#[derive(Clone, Debug)]
+pub struct StageSpec {
+    /// Where its header stands.
+    pub at: Location,
+    /// `desc`.
+    pub desc: Option<String>,
+    /// `cmd`.
+    pub cmd: Command,
+    /// `wdir`, if not the root.
+    pub wdir: Option<RelPath>,
+    /// `deps`.
+    pub deps: Vec<DepSpec>,
+    /// `params`.
+    pub params: Vec<ParamSpec>,
+    /// `outs`.
+    pub outs: Vec<OutSpec>,
+    /// `env` (already merged over `[env] set`).
+    pub env: BTreeMap<String, String>,
+    /// `frozen`.
+    pub frozen: bool,
+    /// `always`.
+    pub always: bool,
+    /// `needs`, with the place of each.
+    pub needs: Vec<(String, Location)>,
+}
+
+/// One item of `deps`.
+#[derive(Clone, Debug)]
+pub struct DepSpec {
+    /// Where it stands.
+    pub at: Location,
+    /// What it names.
+    pub target: DepTarget,
+}
+
+/// What a dependency names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DepTarget {
+    /// A file or directory.
+    Path(DepPath),
+    /// `@stage`: all outputs of a stage.
+    Stage(String),
+}
+
+/// One item of `params`: `key`, `file:key`, or `file:*`.
+#[derive(Clone, Debug)]
+pub struct ParamSpec {
+    /// Where it stands.
+    pub at: Location,
+    /// The file; `None` looks through the default files.
+    pub file: Option<DepPath>,
+    /// The key; `None` is the whole file.
+    pub key: Option<KeyPath>,
+}
+
+/// One item of `outs`.
+#[derive(Clone, Debug)]
+pub struct OutSpec {
+    /// Where it stands.
+    pub at: Location,
+    /// Which path.
+    pub path: RelPath,
+}
+
+/// `[remote.NAME]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RemoteSpec {
+    /// A directory or `s3://bucket/prefix`.
+    pub url: String,
+    /// Whether it is used when none is named.
+    pub default: bool,
+    /// For S3: another server than AWS.
+    pub endpoint_url: Option<String>,
+    /// For S3.
+    pub region: Option<String>,
+    /// For S3: the profile of the shared AWS config.
+    pub profile: Option<String>,
+}
+
+impl Manifest {
+    /// Reads the text of an `esker.toml`.
+    pub fn parse(text: &str) -> Result<Self> {
+        read::manifest(text)
+    }
+
+    /// Reads the file.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = read_text(MANIFEST, path)?;
+        let missing = || complaint(MANIFEST, &format!("there is no `{MANIFEST}`"), None);
+        Self::parse(&text.ok_or_else(missing)?)
+    }
+
+    /// The remote named, or the default one, or the only one.
+    pub fn remote(&self, name: Option<&str>) -> Option<(&str, &RemoteSpec)> {
+        let mut remotes = self.remotes.iter();
+        let found = match name {
+            Some(name) => remotes.find(|(known, _)| *known == name),
+            None if self.remotes.len() == 1 => remotes.next(),
+            None => remotes.find(|(_, remote)| remote.default),
+        };
+        found.map(|(name, remote)| (name.as_str(), remote))
+    }
+
+    /// What `init` writes: a fresh id, the name, and comments that teach.
+    pub fn template(id: &str, name: &str) -> String {
+        template::text(id, name)
+    }
+}
+
+#[cfg(test)]
+mod tests;

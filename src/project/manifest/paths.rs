@@ -1,0 +1,92 @@
+//! Paths and names as people write them in `esker.toml`: `./x` and `x/` are `x`, all else must
+//! be normal.
+
+use std::collections::BTreeSet;
+
+use super::Location;
+use crate::path::{DepPath, RelPath};
+use crate::project::Result;
+use crate::project::source::Text;
+
+/// What a list has named so far.
+#[derive(Default)]
+pub(super) struct Seen(BTreeSet<String>);
+
+/// Refuses what the design has and this version has not.
+pub(super) fn plain(text: &Text<'_>) -> Result<()> {
+    if text.text.contains("${{") {
+        return Err(text.error_at("${{", "`${{ … }}` is not in this version of esker"));
+    }
+    Ok(())
+}
+
+/// A dependency or params file.
+pub(super) fn dep_path(text: &Text<'_>, field: &str) -> Result<DepPath> {
+    no_pattern(text, field)?;
+    DepPath::parse(normal(text.text)).map_err(|error| text.error(error.to_string()))
+}
+
+/// A path inside the project.
+pub(super) fn rel_path(text: &Text<'_>, field: &str) -> Result<RelPath> {
+    no_pattern(text, field)?;
+    RelPath::parse(normal(text.text)).map_err(|error| text.error(error.to_string()))
+}
+
+/// Drops a leading `./` and a trailing `/`.
+pub(super) fn normal(text: &str) -> &str {
+    let mut rest = text;
+    while let Some(inner) = rest.strip_prefix("./") {
+        rest = inner;
+    }
+    match rest.strip_suffix('/') {
+        Some(inner) if !inner.is_empty() => inner,
+        _ => rest,
+    }
+}
+
+/// Whether a stage or remote may have this name: `[A-Za-z0-9_][A-Za-z0-9_-]{0,63}`.
+pub(super) fn is_name(text: &str) -> bool {
+    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    text.len() <= 64
+        && text.bytes().next().is_some_and(word)
+        && text.bytes().all(|b| word(b) || b == b'-')
+}
+
+/// Refuses a name, saying what names are made of.
+pub(super) fn check_name(text: &Text<'_>, name: &str, noun: &str) -> Result<()> {
+    if is_name(name) {
+        return Ok(());
+    }
+    Err(text.error(bad_name(name, noun)))
+}
+
+pub(super) fn bad_name(name: &str, noun: &str) -> String {
+    format!(
+        "`{name}` cannot name a {noun}: a name has up to 64 letters, digits, `_` and `-`, and \
+         does not begin with `-`"
+    )
+}
+
+impl Seen {
+    /// Takes an item by its normal form, unless that was there before; says where it stands.
+    pub(super) fn once(
+        &mut self,
+        text: &Text<'_>,
+        normal: String,
+        field: &str,
+    ) -> Result<Location> {
+        if self.0.contains(&normal) {
+            return Err(text.error(format!("`{normal}` stands twice in `{field}`")));
+        }
+        self.0.insert(normal);
+        Ok(text.location())
+    }
+}
+
+fn no_pattern(text: &Text<'_>, field: &str) -> Result<()> {
+    if text.text.contains(['*', '?', '[']) {
+        let message = format!("patterns in `{field}` are not in this version of esker");
+        return Err(text.error(message));
+    }
+    Ok(())
+}

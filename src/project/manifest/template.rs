@@ -1,0 +1,47 @@
+//! What `esker init` writes.
+
+/// A new `esker.toml`: valid as it stands, and a first lesson.
+pub(super) fn text(id: &str, name: &str) -> String {
+    let [id, name] = [id, name].map(|text| toml_edit::Value::from(text).to_string());
+    let minimum = concat!(
+        ">=",
+        env!("CARGO_PKG_VERSION_MAJOR"),
+        ".",
+        env!("CARGO_PKG_VERSION_MINOR")
+    );
+    format!(
+        r#"# What this project does with its data. People write this file; what esker records goes to
+# `esker.lock`. Every key: docs/esker-toml.md
+
+[project]
+id = {id}  # names this project on shared remotes: keep it
+name = {name}
+esker = "{minimum}"
+params = ["params.yaml"]  # where stages look for their params
+{LESSON}"#
+    )
+}
+
+/// Commented out, so that it teaches and asks for nothing.
+const LESSON: &str = r#"
+# A stage is a command, what it reads and what it writes. `esker repro` runs the stages whose
+# command, dependencies or params differ from what `esker.lock` records.
+#
+# [stage.train]
+# cmd = "python src/train.py"
+# deps = ["src/train.py", "data/raw"]
+# params = ["train.lr", "train.epochs"]
+# outs = ["models/model.pkl", "eval/metrics.json"]
+#
+# Numbers to compare between commits: `esker metrics diff`.
+#
+# [metrics]
+# files = ["eval/metrics.json"]
+# goal = { auc = "max", log_loss = "min" }
+#
+# Where `esker push` sends the data: a directory or S3. Keys and passwords never stand here.
+#
+# [remote.shared]
+# url = "s3://bucket/prefix"
+# default = true
+"#;

@@ -1,0 +1,83 @@
+//! The reference says what the code does.
+
+use super::*;
+use crate::project::manifest::read as reader;
+
+const REFERENCE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/esker-toml.md"));
+
+#[test]
+fn each_example_is_read() {
+    let examples: Vec<&str> = REFERENCE
+        .split("```toml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    assert_eq!(examples.len(), 6);
+    for example in examples {
+        let whole = if example.contains("[project]") {
+            example.to_owned()
+        } else {
+            with_project(example)
+        };
+        if let Err(error) = Manifest::parse(&whole) {
+            panic!("{}\n{example}", shown(&error));
+        }
+    }
+}
+
+#[test]
+fn each_key_has_a_row_and_each_row_a_key() {
+    let sections = [
+        ("## `[project]`", reader::PROJECT.to_vec()),
+        ("## `[env]`", reader::ENV.to_vec()),
+        ("## `[stage.NAME]`", stage::KNOWN.to_vec()),
+        ("## `[metrics]`", reader::METRICS.to_vec()),
+        ("## `[remote.NAME]`", remote::KNOWN.to_vec()),
+    ];
+    for (title, mut known) in sections {
+        let (_, text) = REFERENCE.split_once(title).unwrap();
+        let rows = text.lines().skip_while(|line| !line.starts_with("|---"));
+        let mut documented: Vec<&str> = rows
+            .skip(1)
+            .take_while(|line| line.starts_with("| `"))
+            .map(|line| line.split('`').nth(1).unwrap())
+            .collect();
+        documented.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(documented, known, "{title}");
+    }
+    let (_, later) = REFERENCE.split_once("## Not in this version").unwrap();
+    let all = [
+        &stage::LATER[..],
+        &stage::LATER_OUT,
+        &remote::LATER,
+        &reader::LATER_ENV,
+    ];
+    for key in all.concat() {
+        assert!(later.contains(&format!("`{key}`")), "{key}");
+    }
+}
+
+#[test]
+fn each_error_of_the_table_is_said() {
+    let (_, table) = REFERENCE
+        .split_once("| written | said |\n|---|---|\n")
+        .unwrap();
+    let rows: Vec<&str> = table
+        .lines()
+        .take_while(|line| line.starts_with('|'))
+        .collect();
+    assert!(rows.len() > 25);
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        let [written, said] = cells[..] else {
+            panic!("{row}")
+        };
+        let [written, said] = [written, said].map(|cell| {
+            let inner = cell.trim().strip_prefix("``").unwrap();
+            inner.strip_suffix("``").unwrap().trim()
+        });
+        let found = refusal(&format!("{written}\n[project]\nid = \"{ID}\"\n"));
+        assert_eq!(found.lines().next().unwrap(), said, "{row}");
+    }
+}

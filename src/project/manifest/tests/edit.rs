@@ -1,0 +1,234 @@
+use super::*;
+use proptest::prelude::*;
+
+fn nas() -> RemoteSpec {
+    RemoteSpec {
+        url: "/mnt/nas".to_owned(),
+        ..RemoteSpec::default()
+    }
+}
+
+fn default_s3() -> RemoteSpec {
+    RemoteSpec {
+        url: "s3://acme/reviews".to_owned(),
+        default: true,
+        region: Some("eu-west-1".to_owned()),
+        ..RemoteSpec::default()
+    }
+}
+
+const TWO: &str = "\
+# Top.
+[project]   # odd   spacing
+id = '0123456789abcdef0123456789abcdef'
+
+# About a.
+[remote.a]   # here
+url   =   \"/a\"  # why
+default = true
+
+# About b.
+[remote.b]
+url = '/b'
+
+# The end matters.
+[metrics]
+files = [ ]
+# Last words";
+
+#[test]
+fn the_first_remote_goes_to_the_end() {
+    let cases = [
+        ("", "[remote.nas]\nurl = \"/mnt/nas\"\n"),
+        ("# x", "# x\n\n[remote.nas]\nurl = \"/mnt/nas\"\n"),
+        ("# x\n", "# x\n\n[remote.nas]\nurl = \"/mnt/nas\"\n"),
+        ("# x\n\n", "# x\n\n[remote.nas]\nurl = \"/mnt/nas\"\n"),
+        (
+            "\u{feff}# x\r\n",
+            "\u{feff}# x\r\n\r\n[remote.nas]\r\nurl = \"/mnt/nas\"\r\n",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(with_remote(text, "nas", &nas()).unwrap(), expected);
+    }
+    let template = Manifest::template(ID, "x");
+    let text = with_remote(&template, "nas", &nas()).unwrap();
+    assert!(text.starts_with(&template));
+    assert_eq!(Manifest::parse(&text).unwrap().remotes["nas"], nas());
+}
+
+#[test]
+fn a_further_remote_goes_below_the_others() {
+    let text = with_remote(TWO, "nas", &nas()).unwrap();
+    let expected = TWO.replace(
+        "url = '/b'\n",
+        "url = '/b'\n\n[remote.nas]\nurl = \"/mnt/nas\"\n",
+    );
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn a_new_default_takes_it_from_the_old_one() {
+    let text = with_remote(TWO, "s3", &default_s3()).unwrap();
+    let expected = TWO.replace("default = true\n", "").replace(
+        "url = '/b'\n",
+        "url = '/b'\n\n[remote.s3]\nurl = \"s3://acme/reviews\"\ndefault = true\n\
+         region = \"eu-west-1\"\n",
+    );
+    assert_eq!(text, expected);
+    let manifest = Manifest::parse(&text).unwrap();
+    assert_eq!(manifest.remote(None).unwrap(), ("s3", &default_s3()));
+}
+
+#[test]
+fn replacing_keeps_comments_and_untouched_values() {
+    let text = with_remote(TWO, "a", &nas()).unwrap();
+    let expected = TWO
+        .replace("url   =   \"/a\"  # why", "url   =   \"/mnt/nas\"  # why")
+        .replace("default = true\n", "");
+    assert_eq!(text, expected);
+    let same = RemoteSpec {
+        url: "/b".to_owned(),
+        ..RemoteSpec::default()
+    };
+    assert_eq!(with_remote(TWO, "b", &same).unwrap(), TWO);
+}
+
+#[test]
+fn remotes_written_in_other_ways_are_edited_too() {
+    let ways = [
+        "remote.a.url = \"/a\"\n",
+        "[remote]\na = { url = \"/a\" }\n",
+        "[remote]\na.url = \"/a\"\n",
+        "remote = { a = { url = \"/a\" } }\n",
+    ];
+    for text in ways {
+        let text = format!("# Top\n{text}# End\n");
+        for name in ["a", "nas"] {
+            let edited = with_remote(&text, name, &nas()).unwrap();
+            let remotes = Manifest::parse(&with_project_last(&edited))
+                .unwrap()
+                .remotes;
+            assert_eq!(remotes[name], nas(), "{edited}");
+            assert!(
+                edited.starts_with("# Top\n") && edited.contains("# End"),
+                "{edited}"
+            );
+        }
+        let edited = without_remote(&text, "a").unwrap().unwrap();
+        assert!(
+            edited.starts_with("# Top\n") && edited.contains("# End"),
+            "{edited}"
+        );
+        assert_eq!(without_remote(&edited, "a").unwrap(), None);
+    }
+}
+
+/// Root keys come first in TOML, so here the project follows.
+fn with_project_last(text: &str) -> String {
+    format!("{text}\n[project]\nid = \"{ID}\"\n")
+}
+
+#[test]
+fn removing_takes_the_lines_of_the_remote_and_nothing_else() {
+    let text = without_remote(TWO, "b").unwrap().unwrap();
+    assert_eq!(text, TWO.replace("[remote.b]\nurl = '/b'\n\n", ""));
+    let text = without_remote(TWO, "a").unwrap().unwrap();
+    let gone = "[remote.a]   # here\nurl   =   \"/a\"  # why\ndefault = true\n\n";
+    assert_eq!(text, TWO.replace(gone, ""));
+    assert_eq!(without_remote(TWO, "c").unwrap(), None);
+    assert_eq!(without_remote("", "c").unwrap(), None);
+    assert_eq!(without_remote("[remote]\n", "c").unwrap(), None);
+}
+
+#[test]
+fn what_cannot_be_a_remote_is_refused() {
+    let secret = RemoteSpec {
+        url: "https://me:hunter2@host/x".to_owned(),
+        ..RemoteSpec::default()
+    };
+    let error = with_remote(TWO, "x", &secret).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "the password in `url` is a secret, and secrets never belong in `esker.toml`"
+    );
+    let error = with_remote(TWO, "-x", &nas()).unwrap_err().to_string();
+    assert!(error.starts_with("`-x` cannot name a remote"), "{error}");
+    let error = with_remote("remote = 1\n", "x", &nas()).unwrap_err();
+    assert_eq!(error.to_string(), "`remote` must be a table");
+    let error = with_remote("[remote.x]\nurl = \"/a\"\nacl = \"y\"\n", "x", &nas());
+    let error = error.unwrap_err().to_string();
+    assert_eq!(error, "`acl` is not in this version of esker");
+    assert!(with_remote("a = ", "x", &nas()).is_err());
+    assert!(without_remote("a = ", "x").is_err());
+}
+
+fn remotes() -> impl Strategy<Value = RemoteSpec> {
+    let word = "[a-zA-Z0-9 \"'\\\\#=é/.-]{0,12}[a-z]";
+    let some = proptest::option::of(word);
+    (word, any::<bool>(), some.clone(), some.clone(), some).prop_map(
+        |(url, default, endpoint_url, region, profile)| RemoteSpec {
+            url,
+            default,
+            endpoint_url,
+            region,
+            profile,
+        },
+    )
+}
+
+fn texts() -> impl Strategy<Value = String> {
+    let parts = [
+        "# é\n",
+        "\n",
+        "  \n",
+        "[env]\n",
+        "[env]\r\n",
+        "# c\r\n",
+        "\r\n",
+        "[stage.a]\ncmd = '''\nx\r\n'''\n",
+        "[remote.a]\nurl = 'a' # w\n",
+        "[remote.b]\r\nurl = \"b\"\r\n",
+        "[remote.c]\nregion='r' # r\n\n# x\nurl='c'\ndefault = true\n",
+    ];
+    proptest::sample::subsequence(parts.to_vec(), 0..=parts.len())
+        .prop_shuffle()
+        .prop_map(|parts| parts.concat())
+        .prop_filter("one table twice is not TOML", |text| {
+            text.matches("[env]").count() < 2
+        })
+}
+
+proptest! {
+    #[test]
+    fn what_is_set_reads_back_and_all_else_stays(
+        text in texts(),
+        name in "[a-d]",
+        remote in remotes(),
+    ) {
+        let edited = with_remote(&text, &name, &remote).unwrap();
+        let before = Manifest::parse(&with_project_last(&text)).unwrap();
+        let after = Manifest::parse(&with_project_last(&edited)).unwrap();
+        prop_assert_eq!(&after.remotes[&name], &remote);
+        for (other, spec) in before.remotes.iter().filter(|(other, _)| **other != name) {
+            let default = spec.default && !remote.default;
+            prop_assert_eq!(&after.remotes[other], &RemoteSpec { default, ..spec.clone() });
+        }
+        for line in text.split_inclusive('\n').filter(|line| line.starts_with('#')) {
+            prop_assert!(edited.contains(line), "{line:?} of {text:?} is not in {edited:?}");
+        }
+        prop_assert_eq!(with_remote(&edited, &name, &remote).unwrap(), edited);
+    }
+
+    #[test]
+    fn what_was_added_can_be_removed(text in texts(), remote in remotes()) {
+        let remote = RemoteSpec { default: false, ..remote };
+        let edited = with_remote(&text, "new", &remote).unwrap();
+        let back = without_remote(&edited, "new").unwrap().unwrap();
+        let words = |text: &str| -> Vec<String> {
+            text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
+        };
+        prop_assert_eq!(words(&back), words(&text));
+        prop_assert_eq!(without_remote(&back, "new").unwrap(), None);
+    }
+}

@@ -1,0 +1,237 @@
+//! Putting objects in.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::{Error, Result, Store, TEMP};
+use crate::fs::{self, Context, TempFile};
+use crate::hash::{BlobId, Digest, Hasher, ObjectId, ObjectKind};
+
+/// Files up to this size pass through memory, so that one that is already stored costs no write.
+const SMALL: u64 = 128 << 10;
+/// How much is read, hashed and written at a time.
+const BUFFER: u64 = 4 << 20;
+
+/// What a file was when it was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its id.
+    pub id: BlobId,
+    /// Its length.
+    pub size: u64,
+}
+
+impl Store {
+    /// Stores bytes and returns their id. Not flushed: see [`Store::flush`].
+    pub fn put(&self, kind: ObjectKind, bytes: &[u8]) -> Result<ObjectId> {
+        let digest = kind.hash(bytes).ok_or(Error::NotKept(kind))?;
+        let id = ObjectId::new(kind, digest);
+        self.put_hashed(id, bytes)?;
+        Ok(id)
+    }
+
+    /// Stores a file: copies (by reflink if it can), hashes the copy, and gives it its name.
+    /// A file that changes meanwhile is tried once more, then refused.
+    pub fn put_file(&self, path: &Path) -> Result<Stored> {
+        self.put_file_watched(path, || {})
+    }
+
+    /// Takes over bytes that are already in a temporary file made by [`Store::temp`], after
+    /// checking that they hash to `id`.
+    pub fn adopt(&self, id: BlobId, temp: TempFile) -> Result<()> {
+        let found = hash_from_start(temp.file(), temp.path())?.0;
+        if found != id.0 {
+            let id = id.into();
+            return Err(Error::Mismatch { id, found });
+        }
+        self.name(id.into(), temp)
+    }
+
+    /// A temporary file on the store's file system.
+    pub fn temp(&self) -> Result<TempFile> {
+        Ok(TempFile::new_in(&self.root.join(TEMP))?)
+    }
+
+    /// Calls `copied` between a copy and the look that decides whether it is good, which is when
+    /// tests change the file.
+    pub(super) fn put_file_watched(&self, path: &Path, copied: impl Fn()) -> Result<Stored> {
+        for _ in 0..2 {
+            if let Some(stored) = self.try_put_file(path, &copied)? {
+                return Ok(stored);
+            }
+        }
+        Err(Error::Changed(path.to_path_buf()))
+    }
+
+    /// Stores what the file holds now; `None` if it was changed meanwhile.
+    fn try_put_file(&self, path: &Path, copied: impl Fn()) -> Result<Option<Stored>> {
+        let mut file = fs::open(path)?;
+        let before = State::of(&file, path)?;
+        let copy = if before.size <= SMALL {
+            Copy::in_memory(&mut file, path)?
+        } else {
+            self.copy_to_temp(&mut file, path, before.size)?
+        };
+        copied();
+        // Only a copy of which nobody changed a byte while it was made may be given a name: each
+        // byte of a torn one was in the file, but never all of them at once.
+        if copy.size != before.size || State::of(&file, path)? != before {
+            return Ok(None);
+        }
+        let stored = Stored {
+            id: BlobId(copy.digest),
+            size: copy.size,
+        };
+        match copy.place {
+            Place::Memory(bytes) => self.put_hashed(stored.id.into(), &bytes)?,
+            Place::Temp(temp) => self.name(stored.id.into(), temp)?,
+        }
+        Ok(Some(stored))
+    }
+
+    fn copy_to_temp(&self, file: &mut File, path: &Path, size: u64) -> Result<Copy> {
+        let mut temp = self.temp()?;
+        let (digest, size) = if fs::reflink(file, temp.file()) {
+            hash_from_start(temp.file(), temp.path())?
+        } else {
+            copy_hashing(file, path, &mut temp, size)?
+        };
+        Ok(Copy {
+            digest,
+            size,
+            place: Place::Temp(temp),
+        })
+    }
+
+    /// Stores bytes whose hash is known.
+    fn put_hashed(&self, id: ObjectId, bytes: &[u8]) -> Result<()> {
+        if self.has_whole(id, bytes.len() as u64)? {
+            return Ok(());
+        }
+        let mut temp = self.temp()?;
+        temp.write_all(bytes)?;
+        self.name(id, temp)
+    }
+
+    /// Gives a finished file its name in the store. An equal object that is there already is
+    /// replaced, which costs nothing and heals one that a power cut left empty.
+    fn name(&self, id: ObjectId, temp: TempFile) -> Result<()> {
+        let path = self.path_of(id)?;
+        fs::set_read_only(temp.path())?;
+        if !fs::FLUSHES_ALL_AT_ONCE {
+            temp.sync()?;
+        }
+        if let Some(dir) = path.parent() {
+            fs::create_dir_all(dir)?;
+        }
+        Ok(temp.persist(&path)?)
+    }
+
+    /// Whether an object is there with all its bytes. A power cut before [`Store::flush`] can
+    /// leave a name without them; such an object must be written again, not trusted.
+    fn has_whole(&self, id: ObjectId, size: u64) -> Result<bool> {
+        let found = fs::metadata(&self.path_of(id)?)?;
+        Ok(found.is_some_and(|found| found.is_file() && found.len() == size))
+    }
+}
+
+/// A copy of a file, not yet named.
+struct Copy {
+    digest: Digest,
+    size: u64,
+    place: Place,
+}
+
+enum Place {
+    Memory(Vec<u8>),
+    Temp(TempFile),
+}
+
+impl Copy {
+    fn in_memory(file: &mut File, path: &Path) -> Result<Self> {
+        let mut bytes = Vec::new();
+        // One byte more than is expected shows that the file grew.
+        file.take(SMALL + 1)
+            .read_to_end(&mut bytes)
+            .context("read", path)?;
+        Ok(Self {
+            digest: Digest::of(&bytes),
+            size: bytes.len() as u64,
+            place: Place::Memory(bytes),
+        })
+    }
+}
+
+/// What changes when somebody writes to a file.
+#[derive(PartialEq, Eq)]
+struct State {
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl State {
+    fn of(file: &File, path: &Path) -> Result<Self> {
+        let metadata = file.metadata().context("look at", path)?;
+        if !metadata.is_file() {
+            return Err(Error::NotAFile(path.to_path_buf()));
+        }
+        Ok(Self {
+            size: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+}
+
+/// Copies all that is left of a file, hashing the very bytes that are written.
+pub(super) fn copy_hashing(
+    from: &mut File,
+    path: &Path,
+    to: &mut impl Write,
+    size: u64,
+) -> Result<(Digest, u64)> {
+    let mut hasher = Hasher::new();
+    let mut copied = 0;
+    let mut buffer = buffer_for(size);
+    loop {
+        let n_read = read_some(from, path, &mut buffer)?;
+        if n_read == 0 {
+            return Ok((hasher.finish(), copied));
+        }
+        hasher.update(&buffer[..n_read]);
+        to.write_all(&buffer[..n_read]).context("copy", path)?;
+        copied += n_read as u64;
+    }
+}
+
+fn hash_from_start(mut file: &File, path: &Path) -> Result<(Digest, u64)> {
+    file.seek(SeekFrom::Start(0)).context("read", path)?;
+    let size = file.metadata().context("look at", path)?.len();
+    let mut hasher = Hasher::new();
+    let mut hashed = 0;
+    let mut buffer = buffer_for(size);
+    loop {
+        let n_read = read_some(&mut file, path, &mut buffer)?;
+        if n_read == 0 {
+            return Ok((hasher.finish(), hashed));
+        }
+        hasher.update(&buffer[..n_read]);
+        hashed += n_read as u64;
+    }
+}
+
+fn buffer_for(size: u64) -> Vec<u8> {
+    vec![0; size.clamp(8 << 10, BUFFER) as usize]
+}
+
+fn read_some(file: &mut impl Read, path: &Path, buffer: &mut [u8]) -> Result<usize> {
+    loop {
+        match file.read(buffer) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            result => return Ok(result.context("read", path)?),
+        }
+    }
+}
