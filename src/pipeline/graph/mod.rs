@@ -1,0 +1,305 @@
+//! The graph of stages: edges by path, by containment in both directions, by `@stage` and `needs`.
+
+mod order;
+mod places;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::order::Edges;
+use self::places::Places;
+use super::suggest::{closest, closest_path};
+use super::{Error, Result};
+use crate::path::{DepPath, RelPath};
+use crate::project::manifest::DepTarget;
+use crate::project::{Location, Manifest, StageSpec};
+
+/// A stage with its references resolved.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// Its name.
+    pub name: String,
+    /// As written.
+    pub spec: StageSpec,
+    /// Paths it reads, `@stage` replaced by that stage's outputs; sorted, unique.
+    pub deps: Vec<DepPath>,
+    /// Paths it writes; sorted.
+    pub outs: Vec<RelPath>,
+}
+
+/// All stages and who needs whom.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    stages: BTreeMap<String, Stage>,
+    upstream: Edges,
+    downstream: Edges,
+    outs: Places<Out>,
+    order: Vec<String>,
+}
+
+/// Who writes a path, and where that is said.
+#[derive(Clone, Debug)]
+struct Out {
+    stage: String,
+    at: Location,
+}
+
+static NOTHING: BTreeSet<String> = BTreeSet::new();
+
+impl Graph {
+    /// Resolves and checks all stages. `tracked` are the paths of `esker add`.
+    pub fn build(manifest: &Manifest, tracked: &[RelPath]) -> Result<Self> {
+        let specs = &manifest.stages;
+        check_references(specs)?;
+        let outs = claim_outs(specs)?;
+        check_tracked(specs, &places(tracked))?;
+        let stages: BTreeMap<String, Stage> = specs
+            .iter()
+            .map(|(name, spec)| (name.clone(), resolve(name, spec, specs)))
+            .collect();
+        let upstream: Edges = stages
+            .values()
+            .map(|stage| (stage.name.clone(), needed_by(stage, &outs)))
+            .collect();
+        let downstream = order::reversed(&upstream);
+        let order = order::sorted(&upstream, &downstream).map_err(|names| {
+            let once = &names[..names.len() - 1];
+            let at = once.iter().map(|name| specs[name].at.clone()).collect();
+            Error::Cycle { names, at }
+        })?;
+        Ok(Self {
+            stages,
+            upstream,
+            downstream,
+            outs,
+            order,
+        })
+    }
+
+    /// All stages by name.
+    pub fn stages(&self) -> &BTreeMap<String, Stage> {
+        &self.stages
+    }
+
+    /// The stages this one needs directly.
+    pub fn upstream(&self, name: &str) -> &BTreeSet<String> {
+        self.upstream.get(name).unwrap_or(&NOTHING)
+    }
+
+    /// The stages that need this one directly.
+    pub fn downstream(&self, name: &str) -> &BTreeSet<String> {
+        self.downstream.get(name).unwrap_or(&NOTHING)
+    }
+
+    /// All names, each after all it needs; among equals by name.
+    pub fn order(&self) -> Vec<String> {
+        self.order.clone()
+    }
+
+    /// All names from left to right: in each level, stages that need only stages further left.
+    pub fn levels(&self) -> Vec<Vec<String>> {
+        order::levels(&self.order, &self.upstream)
+    }
+
+    /// These stages and all they need, directly or not.
+    pub fn with_upstream(&self, names: &BTreeSet<String>) -> BTreeSet<String> {
+        order::reached(&self.upstream, names)
+    }
+
+    /// These stages and all that need them, directly or not.
+    pub fn with_downstream(&self, names: &BTreeSet<String>) -> BTreeSet<String> {
+        order::reached(&self.downstream, names)
+    }
+
+    /// The stage that writes a path, or a directory that holds it.
+    pub fn writer(&self, path: &RelPath) -> Option<&Stage> {
+        let (_, out) = self.outs.holding(path)?;
+        self.stages.get(&out.stage)
+    }
+
+    /// The stage that a target names: a stage, an output, or a path inside one (`./x` is always a path).
+    pub fn target(&self, text: &str) -> Result<&Stage> {
+        // No stage name holds a `/`, so `./x` is never one.
+        if let Some(stage) = self.stages.get(text) {
+            return Ok(stage);
+        }
+        let path = RelPath::resolve(None, text).ok().flatten();
+        path.and_then(|path| self.writer(&path))
+            .ok_or_else(|| Error::UnknownTarget {
+                target: text.to_owned(),
+                suggestion: self.suggest_target(text),
+            })
+    }
+
+    /// Checks that every dependency of these stages is written by a stage, tracked, or on disk
+    /// (`exists`). Frozen stages need nothing.
+    pub fn check_sources(
+        &self,
+        names: &BTreeSet<String>,
+        tracked: &[RelPath],
+        exists: &dyn Fn(&DepPath) -> bool,
+    ) -> Result<()> {
+        let tracked = places(tracked);
+        let stages = names.iter().filter_map(|name| self.stages.get(name));
+        for stage in stages.filter(|stage| !stage.spec.frozen) {
+            for dep in &stage.spec.deps {
+                let DepTarget::Path(path) = &dep.target else {
+                    continue;
+                };
+                if !self.is_written(path, &tracked) && !exists(path) {
+                    return Err(Error::MissingDep {
+                        stage: stage.name.clone(),
+                        path: path.to_string(),
+                        at: Box::new(dep.at.clone()),
+                        suggestion: self.suggest_source(stage, path, &tracked),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a stage writes it or something in it, or it is tracked or holds what is.
+    fn is_written(&self, path: &DepPath, tracked: &Places<()>) -> bool {
+        path.inside().is_some_and(|path| {
+            self.outs.overlapping(&path).is_some() || tracked.overlapping(&path).is_some()
+        })
+    }
+
+    fn suggest_source(
+        &self,
+        stage: &Stage,
+        path: &DepPath,
+        tracked: &Places<()>,
+    ) -> Option<(String, String)> {
+        let others = self.outs.iter().filter(|(_, out)| out.stage != stage.name);
+        let known = others.map(|(path, _)| path);
+        let known = known.chain(tracked.iter().map(|(path, ())| path));
+        let found = closest_path(path.as_str(), known)?;
+        let written = self.outs.iter().find(|(path, _)| *path == found);
+        let who = written.map_or_else(
+            || "tracked by esker".to_owned(),
+            |(_, out)| format!("written by `{}`", out.stage),
+        );
+        Some((found.to_owned(), who))
+    }
+
+    fn suggest_target(&self, text: &str) -> Option<String> {
+        let stages = self.stages.keys().map(String::as_str);
+        closest(text, stages)
+            .or_else(|| closest_path(text, self.outs.iter().map(|(path, _)| path)))
+            .map(str::to_owned)
+    }
+}
+
+/// Checks that every `@stage` and every `needs` names a stage.
+fn check_references(specs: &BTreeMap<String, StageSpec>) -> Result<()> {
+    for (stage, spec) in specs {
+        let by_data = spec.deps.iter().filter_map(|dep| match &dep.target {
+            DepTarget::Stage(name) => Some((name, &dep.at)),
+            DepTarget::Path(_) => None,
+        });
+        let by_order = spec.needs.iter().map(|(name, at)| (name, at));
+        for (name, at) in by_data.chain(by_order) {
+            if !specs.contains_key(name) {
+                return Err(Error::UnknownStage {
+                    stage: stage.clone(),
+                    missing: name.clone(),
+                    at: Box::new(at.clone()),
+                    suggestion: closest(name, specs.keys().map(String::as_str)).map(str::to_owned),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Gives every output to its stage; two that overlap are an error, told in the order of the file.
+fn claim_outs(specs: &BTreeMap<String, StageSpec>) -> Result<Places<Out>> {
+    let mut claims: Vec<_> = specs
+        .iter()
+        .flat_map(|(stage, spec)| spec.outs.iter().map(move |out| (stage, out)))
+        .collect();
+    claims.sort_by_key(|(_, out)| (out.at.line, out.at.column));
+    let mut outs: Places<Out> = Places::new();
+    for (stage, out) in claims {
+        if let Some((path, first)) = outs.overlapping(&out.path) {
+            let at = Box::new(first.at.clone());
+            return Err(Error::OverlappingOuts {
+                first: (first.stage.clone(), path.to_owned(), at),
+                second: (
+                    stage.clone(),
+                    out.path.to_string(),
+                    Box::new(out.at.clone()),
+                ),
+            });
+        }
+        let claim = Out {
+            stage: stage.clone(),
+            at: out.at.clone(),
+        };
+        outs.insert(&out.path, claim);
+    }
+    Ok(outs)
+}
+
+fn check_tracked(specs: &BTreeMap<String, StageSpec>, tracked: &Places<()>) -> Result<()> {
+    for (stage, spec) in specs {
+        let clash = |path| tracked.overlapping(path).is_some();
+        if let Some(out) = spec.outs.iter().find(|out| clash(&out.path)) {
+            return Err(Error::OutIsTracked {
+                stage: stage.clone(),
+                path: out.path.to_string(),
+                at: Box::new(out.at.clone()),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Replaces `@stage` by what that stage writes. All references must be checked already.
+fn resolve(name: &str, spec: &StageSpec, specs: &BTreeMap<String, StageSpec>) -> Stage {
+    let mut deps = BTreeSet::new();
+    for dep in &spec.deps {
+        match &dep.target {
+            DepTarget::Path(path) => deps.extend([path.clone()]),
+            DepTarget::Stage(other) => {
+                let outs = specs.get(other).into_iter().flat_map(|spec| &spec.outs);
+                deps.extend(outs.map(|out| DepPath::from(out.path.clone())));
+            }
+        }
+    }
+    let outs: BTreeSet<RelPath> = spec.outs.iter().map(|out| out.path.clone()).collect();
+    Stage {
+        name: name.to_owned(),
+        spec: spec.clone(),
+        deps: deps.into_iter().collect(),
+        outs: outs.into_iter().collect(),
+    }
+}
+
+/// The stages that must come before: those it names, and those that write what it reads, a
+/// directory around it, or something inside it. A stage that reads its own output needs itself.
+fn needed_by(stage: &Stage, outs: &Places<Out>) -> BTreeSet<String> {
+    let by_data = stage.spec.deps.iter().filter_map(|dep| match &dep.target {
+        DepTarget::Stage(name) => Some(name.clone()),
+        DepTarget::Path(_) => None,
+    });
+    let by_order = stage.spec.needs.iter().map(|(name, _)| name.clone());
+    let mut needed: BTreeSet<String> = by_data.chain(by_order).collect();
+    for path in stage.deps.iter().filter_map(DepPath::inside) {
+        let writers = outs.holding(&path).into_iter().chain(outs.below(&path));
+        needed.extend(writers.map(|(_, out)| out.stage.clone()));
+    }
+    needed
+}
+
+fn places(paths: &[RelPath]) -> Places<()> {
+    let mut places = Places::new();
+    for path in paths {
+        places.insert(path, ());
+    }
+    places
+}

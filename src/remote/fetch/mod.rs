@@ -1,0 +1,225 @@
+//! Fetch: brings what some roots need and the store lacks, and proves every byte of it.
+//!
+//! The ids come from the lock; from there the chain goes through nodes to files, and nothing that
+//! the remote says can break it. Where an object lies is only ever a hint: a place that does not
+//! yield what its id names is passed over for the next.
+
+mod assemble;
+mod reads;
+mod sources;
+
+use std::collections::HashSet;
+
+use rayon::prelude::*;
+
+use crate::hash::{BlobId, ObjectId, ObjectKind, TreeId};
+use crate::progress::{Event, Progress, Work};
+use crate::store::Store;
+
+use super::catalog::Located;
+use super::format::Access;
+use super::link::Link;
+use super::walk::{Found, name_missing, walk};
+use super::{Content, Fetched, Result, Root};
+
+use sources::Sources;
+
+/// Brings what these roots need and the store lacks.
+pub(super) fn fetch(
+    link: &Link<'_>,
+    store: &Store,
+    roots: &[Root],
+    progress: &dyn Progress,
+) -> Result<Fetched> {
+    let mut fetch = Fetch {
+        link,
+        store,
+        progress,
+        sources: Sources::new(link, roots),
+        seen: HashSet::new(),
+        nodes: Vec::new(),
+        files: Vec::new(),
+        missing: HashSet::new(),
+        fetched: Fetched::default(),
+    };
+    let mut sorted: Vec<&Root> = roots.iter().collect();
+    sorted.sort();
+    fetch.look(sorted.into_iter().map(|root| root.content))?;
+    if fetch.nodes.is_empty() && fetch.files.is_empty() {
+        return Ok(Fetched::default());
+    }
+    if link.format(Access::Read)?.is_none() {
+        fetch.sources.give_up();
+    }
+    fetch.bring_nodes()?;
+    fetch.bring_files()?;
+    if fetch.fetched.objects > 0 {
+        store.flush()?;
+    }
+    Ok(Fetched {
+        received_bytes: link.received(),
+        missing: name_missing(store, roots, &fetch.missing),
+        damaged: link.damage(),
+        ..fetch.fetched
+    })
+}
+
+/// A fetch under way.
+struct Fetch<'a> {
+    link: &'a Link<'a>,
+    store: &'a Store,
+    progress: &'a dyn Progress,
+    sources: Sources<'a>,
+    /// What was looked at in the store.
+    seen: HashSet<ObjectId>,
+    /// Nodes that the store lacks.
+    nodes: Vec<TreeId>,
+    /// Files that the store lacks, with the lengths that the lock or a tree gives them.
+    files: Vec<(BlobId, u64)>,
+    /// What no source has.
+    missing: HashSet<ObjectId>,
+    fetched: Fetched,
+}
+
+impl Fetch<'_> {
+    /// Walks as far as the store goes, and notes what it lacks.
+    fn look(&mut self, roots: impl IntoIterator<Item = Content>) -> Result<()> {
+        let Self {
+            link,
+            store,
+            seen,
+            nodes,
+            files,
+            ..
+        } = self;
+        walk(store, roots, &mut |id| seen.insert(id), &mut |found| {
+            match found {
+                Found::AbsentNode(id) => nodes.push(id),
+                Found::File(id, size) if !store.has(id) => files.push((id, size)),
+                Found::File(..) | Found::Node(..) => {}
+            }
+            link.check_interrupt()
+        })
+    }
+
+    /// Brings nodes level by level, because only a node names those below it.
+    fn bring_nodes(&mut self) -> Result<()> {
+        while !self.nodes.is_empty() {
+            let nodes = std::mem::take(&mut self.nodes);
+            let ids = nodes.iter().map(|id| ObjectId::from(*id)).collect();
+            let lost = self.bring(ids)?;
+            let came = nodes
+                .iter()
+                .filter(|id| !lost.contains(&ObjectId::from(**id)));
+            let came: Vec<TreeId> = came.copied().collect();
+            self.fetched.objects += came.len() as u64;
+            self.missing.extend(lost);
+            for id in &came {
+                self.seen.remove(&ObjectId::from(*id));
+            }
+            let below = |id| Content::Tree {
+                id,
+                files: 0,
+                bytes: 0,
+            };
+            self.look(came.into_iter().map(below))?;
+        }
+        Ok(())
+    }
+
+    fn bring_files(&mut self) -> Result<()> {
+        let files = std::mem::take(&mut self.files);
+        if files.is_empty() {
+            return Ok(());
+        }
+        self.progress.event(Event::Started {
+            work: Work::Download,
+            files: files.len() as u64,
+            bytes: files.iter().map(|(_, size)| size).sum(),
+        });
+        let result = self.bring_each(&files);
+        self.progress.event(Event::Finished);
+        let lost = result?;
+        for (id, size) in files {
+            if lost.contains(&id.into()) {
+                self.missing.insert(id.into());
+            } else {
+                self.fetched.objects += 1;
+                self.fetched.files += 1;
+                self.fetched.bytes += size;
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings whole files first, then those that lie in pieces.
+    fn bring_each(&mut self, files: &[(BlobId, u64)]) -> Result<HashSet<ObjectId>> {
+        let in_pieces = |id: BlobId| ObjectId::new(ObjectKind::RecipeRoot, id.0);
+        self.sources.search(|sources| {
+            let mut ids = files.iter().map(|(id, _)| *id);
+            ids.all(|id| sources.has(id.into()) || sources.has(in_pieces(id)))
+        })?;
+        let (whole, mut rest): (Vec<_>, Vec<_>) = files
+            .iter()
+            .partition(|(id, _)| self.sources.has((*id).into()));
+        let lost = self.bring(whole.iter().map(|(id, _)| (*id).into()).collect())?;
+        rest.extend(whole.iter().filter(|(id, _)| lost.contains(&(*id).into())));
+        let mut lost = HashSet::new();
+        for (id, size) in rest {
+            if !self.assemble(id, size)? {
+                lost.insert(id.into());
+            }
+        }
+        Ok(lost)
+    }
+
+    /// Brings objects into the store, each from the first place that really has it. Yields those
+    /// that no place has.
+    fn bring(&mut self, ids: Vec<ObjectId>) -> Result<HashSet<ObjectId>> {
+        let mut rest = ids;
+        loop {
+            self.sources
+                .search(|sources| rest.iter().all(|id| sources.has(*id)))?;
+            let places: Vec<Located> = rest
+                .iter()
+                .filter_map(|id| self.sources.find(*id))
+                .collect();
+            if places.is_empty() {
+                return Ok(rest.into_iter().collect());
+            }
+            let bad = self.transfer(places)?;
+            rest.retain(|id| !self.store.has(*id));
+            self.sources.pass_over(bad);
+        }
+    }
+
+    /// Reads frames into the store; yields those places that did not hold what they should.
+    fn transfer(&self, places: Vec<Located>) -> Result<Vec<Located>> {
+        let reads = reads::plan(self.sources.catalog(), places);
+        let bad = reads::map(self.link, reads, |read| {
+            let bytes = self.sources.read(&read)?;
+            let keep = |place: &Located| -> Result<Option<Located>> {
+                let Some(raw) = self.sources.decode(&read, place, bytes.as_deref()) else {
+                    return Ok(Some(*place));
+                };
+                self.keep(place.entry.id, &raw)?;
+                Ok(None)
+            };
+            let bad = read.places.par_iter().map(keep);
+            let bad: Vec<_> = bad.collect::<Result<_>>()?;
+            Ok(bad.into_iter().flatten().collect::<Vec<_>>())
+        })?;
+        Ok(bad.into_iter().flatten().collect())
+    }
+
+    fn keep(&self, id: ObjectId, raw: &[u8]) -> Result<()> {
+        self.store.put(id.kind, raw)?;
+        if id.kind == ObjectKind::Blob {
+            self.progress.event(Event::Advanced {
+                files: 1,
+                bytes: raw.len() as u64,
+            });
+        }
+        Ok(())
+    }
+}

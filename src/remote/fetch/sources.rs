@@ -1,0 +1,167 @@
+//! Where a fetch looks, from the nearest to the last: the snapshots of the very roots, their meta
+//! packs before the others, then snapshots that share a root, then all index segments.
+
+use std::collections::{BTreeMap, HashSet};
+
+use bytes::Bytes;
+
+use crate::hash::{ObjectId, PackId};
+use crate::pack::decode_frame;
+
+use super::super::catalog::{Catalog, Located, may_hold_meta};
+use super::super::link::Link;
+use super::super::segment::PackEntries;
+use super::super::snapshot::{PackRef, Roots, Snapshot};
+use super::super::{Result, Root, layout};
+use super::reads::Read;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Snapshots,
+    MetaPacks,
+    OtherPacks,
+    SharedRoots,
+    Segments,
+    Nowhere,
+}
+
+/// The places that are known so far, and where to look for more.
+pub(super) struct Sources<'a> {
+    link: &'a Link<'a>,
+    roots: Roots,
+    next: Step,
+    /// Packs of snapshots whose indexes are not read yet.
+    pending: BTreeMap<PackId, PackRef>,
+    catalog: Catalog,
+    /// Places that did not hold what they should, by pack and offset.
+    bad: HashSet<(u32, u64)>,
+}
+
+impl<'a> Sources<'a> {
+    pub(super) fn new(link: &'a Link<'a>, roots: &[Root]) -> Self {
+        Self {
+            link,
+            roots: Roots::new(roots),
+            next: Step::Snapshots,
+            pending: BTreeMap::new(),
+            catalog: Catalog::default(),
+            bad: HashSet::new(),
+        }
+    }
+
+    /// Nothing is to be had.
+    pub(super) fn give_up(&mut self) {
+        self.next = Step::Nowhere;
+    }
+
+    pub(super) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// A place where an object should lie.
+    pub(super) fn find(&self, id: ObjectId) -> Option<Located> {
+        let mut places = self.catalog.find(id).iter();
+        places
+            .find(|place| !self.bad.contains(&(place.pack, place.offset)))
+            .copied()
+    }
+
+    pub(super) fn has(&self, id: ObjectId) -> bool {
+        self.find(id).is_some()
+    }
+
+    /// Never again looks at these places.
+    pub(super) fn pass_over(&mut self, places: impl IntoIterator<Item = Located>) {
+        let places = places.into_iter().map(|place| (place.pack, place.offset));
+        self.bad.extend(places);
+    }
+
+    /// Looks in one source after the other until `enough` is so, or there are no more.
+    pub(super) fn search(&mut self, enough: impl Fn(&Self) -> bool) -> Result<()> {
+        while !enough(self) && self.next != Step::Nowhere {
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    /// Reads what a plan says; `None` if it is not there.
+    pub(super) fn read(&self, read: &Read) -> Result<Option<Bytes>> {
+        let pack = self.catalog.pack(&read.places[0]);
+        let key = layout::pack(pack.id);
+        let bytes = self.link.range(&key, read.offset, read.len)?;
+        if bytes.is_none() {
+            self.link.note_damage(&key, "it is not there");
+        }
+        Ok(bytes)
+    }
+
+    /// Takes an object out of what was read, if it is that object.
+    pub(super) fn decode(
+        &self,
+        read: &Read,
+        place: &Located,
+        bytes: Option<&[u8]>,
+    ) -> Option<Vec<u8>> {
+        let start = usize::try_from(place.offset - read.offset).ok()?;
+        let end = start + place.entry.stored_len as usize;
+        let decoded = decode_frame(&place.entry, bytes?.get(start..end)?);
+        let noted = decoded.inspect_err(|error| {
+            let key = layout::pack(self.catalog.pack(place).id);
+            self.link.note_damage(&key, &error.to_string());
+        });
+        noted.ok()
+    }
+
+    fn step(&mut self) -> Result<()> {
+        self.next = match self.next {
+            Step::Snapshots => {
+                let snapshots = self.link.snapshots_of(vec![self.roots.key()])?;
+                self.expect_packs(snapshots);
+                Step::MetaPacks
+            }
+            Step::MetaPacks => {
+                self.read_pending(|pack| may_hold_meta(pack.kind))?;
+                Step::OtherPacks
+            }
+            Step::OtherPacks => {
+                self.read_pending(|_| true)?;
+                Step::SharedRoots
+            }
+            Step::SharedRoots => {
+                let mut snapshots = self.link.all_snapshots()?;
+                let shares = |snapshot: &Snapshot| {
+                    snapshot.roots.iter().any(|root| self.roots.contains(root))
+                };
+                snapshots.retain(shares);
+                self.expect_packs(snapshots);
+                self.read_pending(|_| true)?;
+                Step::Segments
+            }
+            Step::Segments => {
+                self.catalog.extend(self.link.segments()?);
+                Step::Nowhere
+            }
+            Step::Nowhere => Step::Nowhere,
+        };
+        Ok(())
+    }
+
+    fn expect_packs(&mut self, snapshots: Vec<Snapshot>) {
+        let packs = snapshots.into_iter().flat_map(|snapshot| snapshot.packs);
+        let unknown = packs.filter(|pack| !self.catalog.knows(pack.id));
+        self.pending.extend(unknown.map(|pack| (pack.id, pack)));
+    }
+
+    fn read_pending(&mut self, which: impl Fn(&PackRef) -> bool) -> Result<()> {
+        let pending = std::mem::take(&mut self.pending);
+        let (now, later): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            pending.into_iter().partition(|(_, pack)| which(pack));
+        self.pending = later;
+        let read = self.link.map(now.into_values().collect(), |pack| {
+            let index = self.link.index(&pack)?;
+            Ok(index.map(|index| PackEntries::of(&pack, &index)))
+        })?;
+        self.catalog.extend(read.into_iter().flatten());
+        Ok(())
+    }
+}

@@ -1,0 +1,267 @@
+//! One conversation with a remote: its transport, how much at once, whether to stop, and how
+//! many bytes went each way.
+//!
+//! What a remote holds are hints. An object that is not what it should be is noted and then
+//! treated as if it were not there; only what the connection says is an error.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use crate::hash::{Digest, PackId, RootsKey, SegmentId, SnapshotId};
+use crate::pack;
+use crate::progress::Interrupt;
+
+use super::format::{Access, Format, Refusal};
+use super::segment::{self, PackEntries};
+use super::snapshot::{PackRef, Snapshot};
+use super::transport::{Body, Transport};
+use super::{Error, Remote, Result, layout, parallel};
+
+/// The most snapshots that are read in search of a root.
+const MAX_SNAPSHOTS: usize = 1_000;
+/// The most snapshots of one key that are read.
+const MAX_TWINS: usize = 64;
+
+/// For more keys than this, one listing of all snapshots is cheaper than one for each.
+const MANY_KEYS: usize = 64;
+
+/// A conversation.
+pub(super) struct Link<'a> {
+    remote: &'a Remote,
+    pub(super) jobs: usize,
+    pub(super) interrupt: &'a Interrupt,
+    received: AtomicU64,
+    sent: AtomicU64,
+    written: AtomicU64,
+    damage: Mutex<BTreeMap<String, String>>,
+}
+
+impl<'a> Link<'a> {
+    pub(super) fn new(remote: &'a Remote, jobs: usize, interrupt: &'a Interrupt) -> Self {
+        Self {
+            remote,
+            jobs: jobs.max(1),
+            interrupt,
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            damage: Mutex::default(),
+        }
+    }
+
+    pub(super) fn received(&self) -> u64 {
+        self.received.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::SeqCst)
+    }
+
+    /// How many objects were written.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::SeqCst)
+    }
+
+    /// Objects that are not what they should be, with the reasons.
+    pub(super) fn damage(&self) -> Vec<(String, String)> {
+        let damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+        damage.clone().into_iter().collect()
+    }
+
+    pub(super) fn note_damage(&self, key: &str, reason: &str) {
+        let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+        damage
+            .entry(key.to_owned())
+            .or_insert_with(|| reason.to_owned());
+    }
+
+    /// Stops here if somebody asked.
+    pub(super) fn check_interrupt(&self) -> Result<()> {
+        match self.interrupt.is_requested() {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
+        }
+    }
+
+    /// Does work to every item, as many at once as this conversation may.
+    pub(super) fn map<T: Send, R: Send>(
+        &self,
+        items: Vec<T>,
+        work: impl Fn(T) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        parallel::map(items, self.jobs, self.interrupt, work)
+    }
+
+    /// Writes an object unless it is there.
+    pub(super) fn put(&self, key: &str, body: &Body) -> Result<bool> {
+        let written = self.transport().put_if_absent(key, body)?;
+        if written {
+            self.sent.fetch_add(body.size(), Ordering::SeqCst);
+            self.written.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok(written)
+    }
+
+    /// Reads a part of an object; one that is too short for it is noted.
+    pub(super) fn range(&self, key: &str, offset: u64, len: u64) -> Result<Option<Bytes>> {
+        self.tolerate(self.transport().get_range(key, offset, len))
+    }
+
+    /// What the remote is; `None` if it is empty.
+    pub(super) fn format(&self, access: Access) -> Result<Option<Format>> {
+        let Some(bytes) = self.transport().get(layout::FORMAT)? else {
+            return Ok(None);
+        };
+        match Format::decode(&bytes, access) {
+            Ok(format) => Ok(Some(format)),
+            Err(Refusal::TooNew(reason)) => Err(self.too_new(reason)),
+            Err(Refusal::Damaged(reason)) => Err(Error::Damaged {
+                remote: self.remote.address.name.clone(),
+                object: layout::FORMAT.to_owned(),
+                reason,
+            }),
+        }
+    }
+
+    /// Refuses a remote on which something collects garbage: this version does not know how to
+    /// push beside it.
+    pub(super) fn check_log(&self) -> Result<()> {
+        if self.transport().list(layout::GC_LOG)?.is_empty() {
+            return Ok(());
+        }
+        Err(self.too_new("its garbage has been collected".to_owned()))
+    }
+
+    /// All packs that are there, with their sizes.
+    pub(super) fn packs(&self) -> Result<HashMap<PackId, u64>> {
+        let listed = self.transport().list(layout::PACKS)?;
+        let packs = listed.iter().filter_map(|object| {
+            let id = layout::parse_pack(&object.key)?;
+            Some((id, object.size))
+        });
+        Ok(packs.collect())
+    }
+
+    /// All snapshots of these keys, in the order of the keys.
+    pub(super) fn snapshots_of(&self, keys: Vec<RootsKey>) -> Result<Vec<Snapshot>> {
+        let listed = if keys.len() > MANY_KEYS {
+            let mut listed: BTreeMap<RootsKey, Vec<_>> = BTreeMap::new();
+            for (key, id) in self.snapshot_names(layout::SNAPSHOTS)? {
+                listed.entry(key).or_default().push((key, id));
+            }
+            let of_key = |key| listed.remove(key).unwrap_or_default();
+            keys.iter().map(of_key).collect()
+        } else {
+            self.map(keys, |key| self.snapshot_names(&layout::snapshots_of(key)))?
+        };
+        let twins = listed
+            .into_iter()
+            .map(|names| names.into_iter().take(MAX_TWINS));
+        self.read_snapshots(twins.flatten().collect())
+    }
+
+    /// Snapshots of any key, as many as may be read.
+    pub(super) fn all_snapshots(&self) -> Result<Vec<Snapshot>> {
+        let mut names = self.snapshot_names(layout::SNAPSHOTS)?;
+        names.truncate(MAX_SNAPSHOTS);
+        self.read_snapshots(names)
+    }
+
+    /// All index segments.
+    pub(super) fn segments(&self) -> Result<Vec<PackEntries>> {
+        let listed = self.transport().list(layout::SEGMENTS)?;
+        let ids = listed
+            .iter()
+            .filter_map(|object| layout::parse_segment(&object.key));
+        let read = self.map(ids.collect(), |id| self.segment(id))?;
+        Ok(read.into_iter().flatten().collect())
+    }
+
+    /// The index of a pack, read from its end alone.
+    pub(super) fn index(&self, pack: &PackRef) -> Result<Option<pack::Index>> {
+        let key = layout::pack(pack.id);
+        let length = pack::tail_len(pack.count);
+        let Some(offset) = pack.size.checked_sub(length) else {
+            return Ok(None);
+        };
+        let Some(tail) = self.range(&key, offset, length)? else {
+            self.note_damage(&key, "it is not there");
+            return Ok(None);
+        };
+        match pack::Index::decode_tail(&tail, pack.size) {
+            Ok(index) => Ok(Some(index)),
+            Err(error) => {
+                self.note_damage(&key, &error.to_string());
+                Ok(None)
+            }
+        }
+    }
+
+    fn snapshot_names(&self, prefix: &str) -> Result<Vec<(RootsKey, SnapshotId)>> {
+        let listed = self.transport().list(prefix)?;
+        let names = listed.iter();
+        Ok(names
+            .filter_map(|object| layout::parse_snapshot(&object.key))
+            .collect())
+    }
+
+    fn read_snapshots(&self, names: Vec<(RootsKey, SnapshotId)>) -> Result<Vec<Snapshot>> {
+        let read = self.map(names, |(key, id)| {
+            let object = layout::snapshot(key, id);
+            self.hint(&object, |bytes| Snapshot::decode(key, id, bytes))
+        })?;
+        Ok(read.into_iter().flatten().collect())
+    }
+
+    fn segment(&self, id: SegmentId) -> Result<Vec<PackEntries>> {
+        let packs = self.hint(&layout::segment(id), |bytes| {
+            if Digest::of(bytes) == id.0 {
+                segment::decode(bytes)
+            } else {
+                Err("its name is not its hash")
+            }
+        })?;
+        Ok(packs.unwrap_or_default())
+    }
+
+    fn hint<T>(
+        &self,
+        key: &str,
+        decode: impl FnOnce(&[u8]) -> super::decode::Decoded<T>,
+    ) -> Result<Option<T>> {
+        let Some(bytes) = self.tolerate(self.transport().get(key))? else {
+            return Ok(None);
+        };
+        let decoded = decode(&bytes).inspect_err(|reason| self.note_damage(key, reason));
+        Ok(decoded.ok())
+    }
+
+    fn tolerate(&self, read: Result<Option<Bytes>>) -> Result<Option<Bytes>> {
+        match read {
+            Ok(read) => {
+                let length = read.as_ref().map_or(0, Bytes::len) as u64;
+                self.received.fetch_add(length, Ordering::SeqCst);
+                Ok(read)
+            }
+            Err(Error::Damaged { object, reason, .. }) => {
+                self.note_damage(&object, &reason);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn too_new(&self, reason: String) -> Error {
+        Error::TooNew {
+            remote: self.remote.address.name.clone(),
+            reason,
+        }
+    }
+
+    fn transport(&self) -> &dyn Transport {
+        &*self.remote.transport
+    }
+}

@@ -1,0 +1,292 @@
+//! Remotes: packs, index segments and snapshots on a plain object store; what a push must send
+//! and a fetch must bring. Unaware of the lock, the workspace and git.
+
+mod catalog;
+mod decode;
+mod fetch;
+mod format;
+mod layout;
+mod link;
+mod parallel;
+mod push;
+mod recipe;
+mod segment;
+mod snapshot;
+mod walk;
+
+pub mod transport;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use crate::hash::{BlobId, ObjectId, TreeId};
+use crate::path::RelPath;
+use crate::progress::{Interrupt, Progress};
+use crate::store::Store;
+
+use link::Link;
+use transport::Transport;
+
+/// What can go wrong with a remote.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The disk failed.
+    #[error(transparent)]
+    Fs(#[from] crate::fs::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+    /// A tree cannot be read.
+    #[error(transparent)]
+    Tree(#[from] crate::tree::Error),
+    /// A pack cannot be made.
+    #[error(transparent)]
+    Pack(#[from] crate::pack::Error),
+    /// Nobody answers there, or not in time.
+    #[error("cannot reach remote `{remote}` ({url}): {detail}")]
+    Unreachable {
+        /// The remote's name.
+        remote: String,
+        /// Where it should be.
+        url: String,
+        /// What the connection said.
+        detail: String,
+    },
+    /// The remote knows the key and refuses it, or does not know it.
+    #[error(
+        "remote `{remote}` ({url}) refused the access key{} from {key_source}{}",
+        prefixed(" ", key_id.as_deref()),
+        prefixed(": ", code.as_deref())
+    )]
+    Denied {
+        /// The remote's name.
+        remote: String,
+        /// Where it is.
+        url: String,
+        /// The service's own word for it, such as `InvalidAccessKeyId`.
+        code: Option<String>,
+        /// The key, shortened.
+        key_id: Option<String>,
+        /// Where the key was taken from: a variable or a profile.
+        key_source: String,
+    },
+    /// No access key was found.
+    #[error("no access key for remote `{remote}` ({url}) in {key_source}: {detail}")]
+    NoCredentials {
+        /// The remote's name.
+        remote: String,
+        /// Where it is.
+        url: String,
+        /// Where a key was looked for.
+        key_source: String,
+        /// What the search said.
+        detail: String,
+    },
+    /// The bucket does not exist.
+    #[error("bucket `{bucket}` of remote `{remote}` does not exist")]
+    NoBucket {
+        /// The remote's name.
+        remote: String,
+        /// The bucket.
+        bucket: String,
+    },
+    /// The directory of a remote does not exist.
+    #[error("directory `{path}` of remote `{remote}` does not exist")]
+    MissingDirectory {
+        /// The remote's name.
+        remote: String,
+        /// The directory.
+        path: String,
+    },
+    /// A url of a kind that this version cannot talk to.
+    #[error("remote `{remote}` has the url `{url}`, which is neither a directory nor `s3://…`")]
+    UnknownScheme {
+        /// The remote's name.
+        remote: String,
+        /// The url.
+        url: String,
+    },
+    /// An object's bytes are not what its name or its format says.
+    #[error("object `{object}` of remote `{remote}` is damaged: {reason}")]
+    Damaged {
+        /// The remote's name.
+        remote: String,
+        /// The object's key.
+        object: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The remote was written by a newer version.
+    #[error("remote `{remote}` needs a newer esker: {reason}")]
+    TooNew {
+        /// The remote's name.
+        remote: String,
+        /// What is not known here.
+        reason: String,
+    },
+    /// The remote answered what its protocol does not allow.
+    #[error("remote `{remote}` failed: {detail}")]
+    Protocol {
+        /// The remote's name.
+        remote: String,
+        /// What it answered.
+        detail: String,
+    },
+    /// Somebody asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+fn prefixed(prefix: &str, text: Option<&str>) -> String {
+    text.map(|text| format!("{prefix}{text}"))
+        .unwrap_or_default()
+}
+
+/// The result of talking to a remote.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Where a remote is and how it is reached.
+#[derive(Clone, Debug, Default)]
+pub struct Address {
+    /// The name people gave it.
+    pub name: String,
+    /// A directory (absolute here) or `s3://bucket/prefix`.
+    pub url: String,
+    /// For S3.
+    pub endpoint_url: Option<String>,
+    /// For S3.
+    pub region: Option<String>,
+    /// For S3.
+    pub profile: Option<String>,
+}
+
+/// Something that a lock names and a remote should hold.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Root {
+    /// The path in the project, for the order of packs and for messages.
+    pub path: RelPath,
+    /// What it is.
+    pub content: Content,
+}
+
+/// A file or a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Content {
+    /// A file.
+    File {
+        /// Its id.
+        id: BlobId,
+        /// Its length.
+        size: u64,
+    },
+    /// A directory.
+    Tree {
+        /// The id of its root node.
+        id: TreeId,
+        /// How many files.
+        files: u64,
+        /// How many bytes.
+        bytes: u64,
+    },
+}
+
+/// One lock to be pushed.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Its stored, pushed paths.
+    pub roots: Vec<Root>,
+    /// The commit it belongs to, 32 bytes zero-padded; zeros for the workspace.
+    pub commit: [u8; 32],
+}
+
+/// An open remote.
+pub struct Remote {
+    address: Address,
+    transport: Box<dyn Transport>,
+}
+
+/// What a push did, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// Files whose content was new there.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Objects written to the remote.
+    pub objects: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// What could not be sent because the store does not have it.
+    pub missing: Vec<(RelPath, ObjectId)>,
+}
+
+/// What a fetch did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fetched {
+    /// Files that came.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Objects that came, nodes and files.
+    pub objects: u64,
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// What the remote does not have.
+    pub missing: Vec<(RelPath, ObjectId)>,
+    /// Objects on the remote that are not what they should be: their keys and what is wrong. What
+    /// another object could give instead is not missing.
+    pub damaged: Vec<(String, String)>,
+}
+
+/// How to push.
+pub struct PushOptions<'a> {
+    /// The project's id.
+    pub project: [u8; 16],
+    /// Older locks, newest first, whose snapshots may serve as bases.
+    pub bases: &'a [Vec<Root>],
+    /// A directory for packs under way.
+    pub spool: &'a Path,
+    /// How many transfers at once.
+    pub jobs: usize,
+    /// Only plan.
+    pub dry_run: bool,
+}
+
+impl Remote {
+    /// Connects. `var` reads the environment. Nothing is written; a remote without
+    /// `format.json` is empty and fine.
+    pub fn open(address: &Address, var: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
+        Ok(Self {
+            address: address.clone(),
+            transport: transport::open(address, var)?,
+        })
+    }
+
+    /// Sends what these locks need.
+    pub fn push(
+        &self,
+        store: &Store,
+        wanted: &[Wanted],
+        options: &PushOptions<'_>,
+        progress: &dyn Progress,
+        interrupt: &Interrupt,
+    ) -> Result<Pushed> {
+        let link = Link::new(self, options.jobs, interrupt);
+        push::push(&link, store, wanted, options, progress)
+    }
+
+    /// Brings what these roots need and the store lacks.
+    pub fn fetch(
+        &self,
+        store: &Store,
+        roots: &[Root],
+        jobs: usize,
+        progress: &dyn Progress,
+        interrupt: &Interrupt,
+    ) -> Result<Fetched> {
+        let link = Link::new(self, jobs, interrupt);
+        fetch::fetch(&link, store, roots, progress)
+    }
+}

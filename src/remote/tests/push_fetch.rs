@@ -1,0 +1,369 @@
+//! What is pushed can be fetched, and nothing is sent twice.
+
+use super::*;
+
+#[test]
+fn what_is_pushed_is_fetched() {
+    let (here, there) = (Clone::new(), Clone::new());
+    let roots = sample(&here);
+    let remote = Shared::default();
+    let pushed = here.push(&remote.remote(), &roots);
+    assert_eq!((pushed.files, pushed.missing), (304, vec![]));
+    assert_eq!(pushed.objects as usize, remote.keys("").len());
+    let fetched = there.fetch(&remote.remote(), &roots);
+    assert_eq!((fetched.missing, fetched.damaged), (vec![], vec![]));
+    assert_eq!((fetched.files, fetched.bytes), (pushed.files, pushed.bytes));
+    assert_eq!(there.contents(&roots), here.contents(&roots));
+    assert_eq!(there.fetch(&remote.remote(), &roots), Fetched::default());
+}
+
+#[test]
+fn a_directory_is_a_remote() {
+    let (here, there) = (Clone::new(), Clone::new());
+    let dir = tempfile::tempdir().unwrap();
+    let address = Address {
+        name: "disk".into(),
+        url: dir.path().join("made/by/push").display().to_string(),
+        ..Address::default()
+    };
+    let remote = Remote::open(&address, &|_| None).unwrap();
+    let roots = sample(&here);
+    let interrupt = Interrupt::new();
+    let fetched = remote.fetch(&there.store, &roots, 1, &Silent, &interrupt);
+    assert!(matches!(fetched, Err(Error::MissingDirectory { .. })));
+    let planned = here.push_with(&remote, &[&roots], &[], true).unwrap();
+    assert_eq!((planned.files, planned.objects), (304, 0));
+    assert!(crate::fs::list_dir(dir.path()).unwrap().is_empty());
+    here.push(&remote, &roots);
+    there.fetch(&remote, &roots);
+    assert_eq!(there.contents(&roots), here.contents(&roots));
+}
+
+#[test]
+fn a_thousand_small_files_are_few_objects() {
+    let (here, there) = (Clone::new(), Clone::new());
+    let roots = [here.tree("data", &small_files(1000))];
+    let remote = Shared::default();
+    let pushed = here.push(&remote.remote(), &roots);
+    assert_eq!((pushed.files, pushed.objects), (1000, 4));
+    assert_eq!(remote.keys("p/").len(), 1, "all fits into one mixed pack");
+    assert!(remote.count_requests() <= 6);
+    there.fetch(&remote.remote(), &roots);
+    assert_eq!(there.contents(&roots), here.contents(&roots));
+    assert!(remote.count_requests() <= 7);
+}
+
+#[test]
+fn nothing_new_sends_nothing() {
+    let here = Clone::new();
+    let roots = sample(&here);
+    let remote = Shared::default();
+    here.push(&remote.remote(), &roots);
+    let keys = remote.keys("");
+    assert_eq!(here.push(&remote.remote(), &roots), Pushed::default());
+    assert_eq!(remote.keys(""), keys);
+}
+
+#[test]
+fn another_project_adds_its_own_snapshot_only() {
+    let here = Clone::new();
+    let roots = sample(&here);
+    let remote = Shared::default();
+    here.push(&remote.remote(), &roots);
+    let other = Clone {
+        project: [8; 16],
+        ..here
+    };
+    let pushed = other.push(&remote.remote(), &roots);
+    assert_eq!((pushed.files, pushed.objects), (0, 1));
+    assert_eq!(remote.keys("snap/").len(), 2);
+}
+
+#[test]
+fn a_change_sends_what_changed() {
+    let (here, there) = (Clone::new(), Clone::new());
+    let mut files = small_files(2000);
+    let old = vec![here.tree("data", &files)];
+    let remote = Shared::default();
+    here.push(&remote.remote(), &old);
+    files.insert("05/new.txt".into(), b"new\n".to_vec());
+    let new = vec![here.tree("data", &files)];
+    let bases = [old];
+    let pushed = here
+        .push_with(&remote.remote(), &[&new], &bases, false)
+        .unwrap();
+    assert_eq!((pushed.files, pushed.bytes, pushed.objects), (1, 4, 3));
+    there.fetch(&remote.remote(), &new);
+    assert_eq!(there.contents(&new), here.contents(&new));
+}
+
+/// No base, no common history: the index segments say what is there.
+#[test]
+fn content_that_is_there_is_not_sent_again() {
+    let (here, there) = (Clone::new(), Clone::new());
+    let remote = Shared::default();
+    let files = small_files(100);
+    here.push(&remote.remote(), &[here.tree("data", &files)]);
+    let elsewhere = Clone::new();
+    let mut more = files.clone();
+    more.insert("extra".into(), b"extra".to_vec());
+    let large = elsewhere.file("large", &noise(9, 5_000_000));
+    let roots = vec![elsewhere.tree("other", &more), large];
+    let pushed = elsewhere.push(&remote.remote(), &roots);
+    assert_eq!(pushed.files, 2);
+    there.fetch(&remote.remote(), &roots);
+    assert_eq!(there.contents(&roots), elsewhere.contents(&roots));
+}
+
+#[test]
+fn an_edit_of_a_large_file_sends_the_changed_chunks() {
+    let (here, there) = (Clone::new(), Clone::new());
+    let remote = Shared::default();
+    let mut bytes = noise(1, 21_000_000);
+    let old = vec![here.file("large", &bytes)];
+    here.push(&remote.remote(), &old);
+    bytes[9_000_000] ^= 1;
+    bytes.extend_from_slice(b"and more");
+    let new = vec![here.file("large", &bytes)];
+    for bases in [vec![], vec![old.clone()]] {
+        let copy = Shared::default();
+        for key in remote.keys("") {
+            copy.write(&key, remote.read(&key));
+        }
+        let pushed = here
+            .push_with(&copy.remote(), &[&new], &bases, false)
+            .unwrap();
+        assert_eq!(pushed.files, 1);
+        let limit = 9 << 20;
+        assert!(pushed.sent_bytes < limit, "two chunks of six changed");
+        let there = Clone::new();
+        there.fetch(&copy.remote(), &new);
+        assert_eq!(there.contents(&new), here.contents(&new));
+    }
+    there.fetch(&remote.remote(), &old);
+    assert_eq!(there.contents(&old), here.contents(&old));
+}
+
+#[test]
+fn several_locks_share_their_packs() {
+    let (here, there) = (Clone::new(), Clone::new());
+    let remote = Shared::default();
+    let one = vec![here.tree("data", &small_files(50))];
+    let two = vec![
+        here.tree("data", &small_files(51)),
+        here.file("model", b"m"),
+    ];
+    let pushed = here.push_with(&remote.remote(), &[&one, &two, &one], &[], false);
+    assert_eq!(pushed.unwrap().files, 52);
+    assert_eq!(remote.keys("snap/").len(), 2);
+    assert_eq!((remote.keys("p/").len(), remote.keys("idx/").len()), (1, 1));
+    for roots in [&one, &two] {
+        there.fetch(&remote.remote(), roots);
+        assert_eq!(there.contents(roots), here.contents(roots));
+    }
+}
+
+#[test]
+fn some_roots_of_a_lock_may_be_fetched() {
+    let here = Clone::new();
+    let remote = Shared::default();
+    let roots = sample(&here);
+    here.push(&remote.remote(), &roots);
+    for root in &roots {
+        let there = Clone::new();
+        let some = std::slice::from_ref(root);
+        let fetched = there.fetch(&remote.remote(), some);
+        assert_eq!((fetched.missing, fetched.damaged), (vec![], vec![]));
+        assert_eq!(there.contents(some), here.contents(some));
+    }
+}
+
+#[test]
+fn a_few_files_do_not_cost_a_whole_pack() {
+    let (here, there) = (Clone::new(), Clone::new());
+    let remote = Shared::default();
+    let mut files: BTreeMap<_, _> = (0..60)
+        .map(|number| (format!("{number:02}"), noise(number, 100_000)))
+        .collect();
+    let roots = vec![here.tree("data", &files)];
+    here.push(&remote.remote(), &roots);
+    there.tree("data", &files.split_off("01"));
+    let fetched = there.fetch(&remote.remote(), &roots);
+    assert_eq!(fetched.files, 1);
+    assert!(fetched.received_bytes < 150_000, "{fetched:?}");
+    assert_eq!(there.contents(&roots), here.contents(&roots));
+}
+
+#[test]
+fn what_the_store_lacks_is_named_and_the_rest_is_sent() {
+    let here = Clone::new();
+    let remote = Shared::default();
+    let roots = vec![
+        here.tree("data", &small_files(20)),
+        here.file("lost.bin", b"lost"),
+        here.file("kept.bin", b"kept"),
+    ];
+    let lost: Vec<ObjectId> = [&b"lost"[..], b"file 3\n"]
+        .iter()
+        .map(|bytes| ObjectId::new(ObjectKind::Blob, Digest::of(bytes)))
+        .collect();
+    for id in &lost {
+        here.store.remove(*id).unwrap();
+    }
+    let pushed = here.push(&remote.remote(), &roots);
+    let named: Vec<_> = pushed
+        .missing
+        .iter()
+        .map(|(path, id)| (path.as_str(), *id))
+        .collect();
+    assert_eq!(named, [("data/03/3.txt", lost[1]), ("lost.bin", lost[0])]);
+    assert_eq!(pushed.files, 20);
+    assert!(
+        remote.keys("snap/").is_empty(),
+        "a snapshot would claim too much"
+    );
+
+    let there = Clone::new();
+    let fetched = there.fetch(&remote.remote(), &roots);
+    assert_eq!(fetched.missing, pushed.missing);
+    assert_eq!(fetched.files, 20);
+
+    here.tree("data", &small_files(20));
+    here.file("lost.bin", b"lost");
+    let pushed = here.push(&remote.remote(), &roots);
+    assert_eq!((pushed.files, pushed.missing), (2, vec![]));
+    there.fetch(&remote.remote(), &roots);
+    assert_eq!(there.contents(&roots), here.contents(&roots));
+}
+
+#[test]
+fn a_tree_without_its_root_node_is_named_by_its_path() {
+    let (here, there) = (Clone::new(), Clone::new());
+    let remote = Shared::default();
+    let root = here.tree("data/raw", &small_files(20));
+    let Content::Tree { id, .. } = root.content else {
+        panic!("a tree is a tree");
+    };
+    here.store.remove(id.into()).unwrap();
+    let pushed = here.push(&remote.remote(), std::slice::from_ref(&root));
+    assert_eq!(pushed.missing, [(root.path.clone(), id.into())]);
+    let fetched = there.fetch(&remote.remote(), std::slice::from_ref(&root));
+    assert_eq!(fetched.missing, [(root.path, id.into())]);
+}
+
+/// A clone that never pulled the data pushes a lock that names it: the remote has it.
+#[test]
+fn what_only_the_remote_has_is_not_missing() {
+    let (here, there, third) = (Clone::new(), Clone::new(), Clone::new());
+    let remote = Shared::default();
+    let data = here.tree("data", &small_files(20));
+    let old = vec![data.clone()];
+    here.push(&remote.remote(), &old);
+    let new = vec![data, there.file("model", b"model")];
+    let pushed = there
+        .push_with(&remote.remote(), &[&new], &[old], false)
+        .unwrap();
+    assert_eq!((pushed.files, pushed.missing), (1, vec![]));
+    let fetched = third.fetch(&remote.remote(), &new);
+    assert_eq!((fetched.files, fetched.missing), (21, vec![]));
+}
+
+#[test]
+fn a_plan_writes_nothing() {
+    let here = Clone::new();
+    let remote = Shared::default();
+    let roots = sample(&here);
+    let planned = here
+        .push_with(&remote.remote(), &[&roots], &[], true)
+        .unwrap();
+    assert_eq!(
+        (planned.files, planned.objects, planned.sent_bytes),
+        (304, 0, 0)
+    );
+    assert!(remote.keys("").is_empty());
+    here.push(&remote.remote(), &roots);
+    let planned = here
+        .push_with(&remote.remote(), &[&roots], &[], true)
+        .unwrap();
+    assert_eq!(planned, Pushed::default());
+}
+
+#[test]
+fn lists_of_packs_stay_short() {
+    let (here, there) = (Clone::new(), Clone::new());
+    let remote = Shared::default();
+    let mut files = small_files(10);
+    let mut bases: Vec<Vec<Root>> = Vec::new();
+    let mut longest = 0;
+    for number in 0..40 {
+        files.insert(format!("new-{number}"), noise(number, 100));
+        let roots = vec![here.tree("data", &files)];
+        let pushed = here
+            .push_with(&remote.remote(), &[&roots], &bases, false)
+            .unwrap();
+        assert!(pushed.files <= 11);
+        bases.insert(0, roots.clone());
+        there.fetch(&remote.remote(), &roots);
+        let link_interrupt = Interrupt::new();
+        let memory = remote.remote();
+        let link = Link::new(&memory, 1, &link_interrupt);
+        let key = snapshot::Roots::new(&roots).key();
+        let packs = link.snapshots_of(vec![key]).unwrap()[0].packs.len();
+        longest = longest.max(packs);
+    }
+    assert!((20..=34).contains(&longest), "{longest}");
+    let newest = &bases[0];
+    let fresh = Clone::new();
+    fresh.fetch(&remote.remote(), newest);
+    assert_eq!(fresh.contents(newest), here.contents(newest));
+}
+
+#[test]
+fn packs_are_cut_at_their_target() {
+    let (here, there) = (Clone::new(), Clone::new());
+    let remote = Shared::default();
+    let roots = vec![here.file("large", &noise(1, 70 << 20))];
+    here.push(&remote.remote(), &roots);
+    let sizes = remote.0.memory.list("p/").unwrap();
+    assert_eq!(sizes.len(), 3, "two packs of chunks, one of recipes");
+    assert!(
+        sizes
+            .iter()
+            .all(|pack| pack.size <= crate::pack::TARGET_LEN)
+    );
+    there.fetch(&remote.remote(), &roots);
+    assert_eq!(there.contents(&roots), here.contents(&roots));
+}
+
+#[test]
+fn no_roots_are_no_work() {
+    let here = Clone::new();
+    let remote = Shared::default();
+    assert_eq!(here.push(&remote.remote(), &[]), Pushed::default());
+    assert_eq!(here.fetch(&remote.remote(), &[]), Fetched::default());
+    assert_eq!(remote.count_requests(), 0);
+}
+
+/// A long history that was never pushed asks for many keys.
+#[test]
+fn many_locks_are_looked_up_at_once() {
+    let (here, there) = (Clone::new(), Clone::new());
+    let remote = Shared::default();
+    let locks: Vec<Vec<Root>> = (0..80)
+        .map(|number| vec![here.file("model", &noise(number, 50))])
+        .collect();
+    let wanted: Vec<&[Root]> = locks.iter().map(Vec::as_slice).collect();
+    let pushed = here.push_with(&remote.remote(), &wanted, &[], false);
+    assert_eq!(pushed.unwrap().objects, 83);
+    remote.count_requests();
+    let again = here.push_with(&remote.remote(), &wanted, &[], false);
+    assert_eq!(again.unwrap(), Pushed::default());
+    assert!(
+        remote.count_requests() < 90,
+        "one for each snapshot, and a few"
+    );
+    for roots in &locks {
+        there.fetch(&remote.remote(), roots);
+        assert_eq!(there.contents(roots), here.contents(roots));
+    }
+}

@@ -1,0 +1,379 @@
+//! Where the key for S3 comes from, and what else a profile says.
+//!
+//! `aws-config` knows every source that the tools of AWS know: static keys, `credential_process`,
+//! single sign-on, assumed roles, web identity, containers, instances. This file puts them in
+//! order, remembers which one answered (a refused key must be named together with its source),
+//! and hands them to `object_store`, which has no profiles of its own.
+//!
+//! A profile that the remote names beats the environment, as in boto. Only when it names none do
+//! the variables come first.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::Credentials;
+use aws_credential_types::credential_fn::provide_credentials_fn;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_runtime::env_config::EnvConfigValue;
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use futures::lock::Mutex as AsyncMutex;
+use object_store::CredentialProvider;
+use object_store::aws::AwsCredential;
+
+use super::printable;
+use crate::fs;
+use crate::remote::Address;
+
+type Var<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Credentials are fetched anew when they have less than this left, so that no request that was
+/// signed in time arrives too late.
+const RENEWAL: Duration = Duration::from_secs(5 * 60);
+
+/// Where the service is, and where it is signed for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The region.
+    pub(super) region: String,
+    /// The endpoint, if it is not the one of AWS for the region.
+    pub(super) endpoint: Option<String>,
+}
+
+impl Place {
+    /// Takes each of the two from the first that names it: the remote, the environment, the
+    /// profile.
+    pub(super) async fn find(address: &Address, var: Var<'_>) -> Self {
+        let name = profile_name(address, var).unwrap_or_else(|| "default".to_owned());
+        let files = profile_files(var);
+        let (fs, env) = (Default::default(), Default::default());
+        // A file that cannot be parsed is reported when it is asked for the key.
+        let sections = aws_config::profile::load(&fs, &env, &files, Some(name.into()));
+        let sections = sections.await.ok();
+        let profile = |key: &str, service: &str| {
+            let value = EnvConfigValue::new().profile(key).service_id(service);
+            let found = value.load(&env, sections.as_ref())?;
+            Some(found.0.into_owned())
+        };
+        let region = address.region.clone();
+        let endpoint = address.endpoint_url.clone();
+        Self {
+            region: region
+                .or_else(|| non_empty(var, "AWS_REGION"))
+                .or_else(|| non_empty(var, "AWS_DEFAULT_REGION"))
+                .or_else(|| profile("region", "s3"))
+                .unwrap_or_else(|| "us-east-1".to_owned()),
+            endpoint: endpoint
+                .or_else(|| non_empty(var, "AWS_ENDPOINT_URL_S3"))
+                .or_else(|| non_empty(var, "AWS_ENDPOINT_URL"))
+                .or_else(|| profile("endpoint_url", "s3"))
+                .map(|endpoint| endpoint.trim_end_matches('/').to_owned()),
+        }
+    }
+}
+
+/// The key in use, as far as it may be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Used {
+    /// The first and last characters of the access key id; none before the first request.
+    pub(super) key_id: Option<String>,
+    /// Where it was found, or the first place where it would be looked for.
+    pub(super) source: String,
+}
+
+/// No credentials could be had.
+#[derive(Debug)]
+pub(super) struct Missing {
+    /// Where they were looked for.
+    pub(super) source: String,
+    /// Why there are none.
+    pub(super) detail: String,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no credentials from {}: {}", self.source, self.detail)
+    }
+}
+
+impl StdError for Missing {}
+
+/// The sources of credentials, in the order in which they are asked, and the last answer.
+#[derive(Debug)]
+pub(super) struct Keys {
+    sources: Vec<Source>,
+    cached: AsyncMutex<Option<Cached>>,
+    used: Mutex<Used>,
+}
+
+#[derive(Debug)]
+struct Source {
+    name: String,
+    provider: SharedCredentialsProvider,
+}
+
+#[derive(Debug)]
+struct Cached {
+    credential: Arc<AwsCredential>,
+    renew_at: Option<SystemTime>,
+}
+
+impl Keys {
+    /// Lines up the sources; asks none of them yet.
+    pub(super) fn new(address: &Address, var: Var<'_>, region: &str) -> Self {
+        let sources = sources(address, var, region);
+        let source = sources
+            .first()
+            .map_or_else(String::new, |source| source.name.clone());
+        let used = Used {
+            key_id: None,
+            source,
+        };
+        Self {
+            sources,
+            cached: AsyncMutex::new(None),
+            used: Mutex::new(used),
+        }
+    }
+
+    /// The key that was last handed out.
+    pub(super) fn used(&self) -> Used {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.clone()
+    }
+
+    /// Asks one source after the other. One that has nothing passes the question on; one that
+    /// fails ends it, so that a broken profile is never papered over by another identity.
+    async fn load(&self) -> Result<Credentials, Missing> {
+        for Source { name, provider } in &self.sources {
+            let error = match provider.provide_credentials().await {
+                Ok(credentials) => {
+                    self.remember(name, credentials.access_key_id());
+                    return Ok(credentials);
+                }
+                Err(error) => error,
+            };
+            let is_last = self.sources.last().is_some_and(|last| last.name == *name);
+            let passes = matches!(error, CredentialsError::CredentialsNotLoaded(_));
+            if is_last || !passes {
+                let is_alone = self.sources.len() == 1;
+                return Err(match explain(&error) {
+                    Some(detail) if is_alone || !passes => Missing {
+                        source: name.clone(),
+                        detail,
+                    },
+                    _ => self.nothing_found(),
+                });
+            }
+        }
+        Err(self.nothing_found())
+    }
+
+    fn nothing_found(&self) -> Missing {
+        let detail = match self.sources.len() {
+            1 => "it does not exist, or has no key",
+            _ => "none of them exists and has a key",
+        };
+        Missing {
+            source: self.names(),
+            detail: detail.to_owned(),
+        }
+    }
+
+    fn remember(&self, name: &str, key_id: &str) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        *used = Used {
+            key_id: Some(shorten(key_id)),
+            source: name.to_owned(),
+        };
+    }
+
+    fn names(&self) -> String {
+        let names: Vec<&str> = self
+            .sources
+            .iter()
+            .map(|source| source.name.as_str())
+            .collect();
+        names.join(", ")
+    }
+}
+
+#[async_trait::async_trait]
+impl CredentialProvider for Keys {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        let mut cached = self.cached.lock().await;
+        let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(fs::now_nanos());
+        let fresh = |cached: &&Cached| cached.renew_at.is_none_or(|renew_at| now < renew_at);
+        if let Some(cached) = cached.as_ref().filter(fresh) {
+            return Ok(Arc::clone(&cached.credential));
+        }
+        let credentials = self.load().await.map_err(into_store_error)?;
+        let credential = Arc::new(AwsCredential {
+            key_id: credentials.access_key_id().to_owned(),
+            secret_key: credentials.secret_access_key().to_owned(),
+            token: credentials.session_token().map(str::to_owned),
+        });
+        let expiry = credentials.expiry();
+        *cached = Some(Cached {
+            credential: Arc::clone(&credential),
+            renew_at: expiry.map(|expiry| expiry.checked_sub(RENEWAL).unwrap_or(expiry)),
+        });
+        Ok(credential)
+    }
+}
+
+fn into_store_error(missing: Missing) -> object_store::Error {
+    object_store::Error::Generic {
+        store: "S3",
+        source: Box::new(missing),
+    }
+}
+
+/// The sources that this remote and this environment allow.
+///
+/// The last three read further variables by themselves, from the process; they are asked only
+/// if `var` shows them.
+fn sources(address: &Address, var: Var<'_>, region: &str) -> Vec<Source> {
+    let config = ProviderConfig::without_region()
+        .with_region(Some(Region::new(region.to_owned())))
+        .with_behavior_version(Some(BehaviorVersion::latest()));
+    if let Some(profile) = &address.profile {
+        return vec![profile_source(profile, var, &config)];
+    }
+    let mut sources = Vec::new();
+    sources.extend(environment_source(var));
+    let profile = profile_name(address, var).unwrap_or_else(|| "default".to_owned());
+    sources.push(profile_source(&profile, var, &config));
+    if non_empty(var, "AWS_WEB_IDENTITY_TOKEN_FILE").is_some() {
+        let provider = WebIdentityTokenCredentialsProvider::builder().configure(&config);
+        sources.push(source("AWS_WEB_IDENTITY_TOKEN_FILE", provider.build()));
+    }
+    let container = [
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ];
+    if let Some(name) = container.iter().find(|name| non_empty(var, name).is_some()) {
+        let provider = EcsCredentialsProvider::builder().configure(&config);
+        sources.push(source(name, provider.build()));
+    }
+    let disabled = non_empty(var, "AWS_EC2_METADATA_DISABLED");
+    if !disabled.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        let provider = ImdsCredentialsProvider::builder().configure(&config);
+        sources.push(source("the role of this machine", provider.build()));
+    }
+    sources
+}
+
+/// The keys that stand in variables. A key id without its secret is an error rather than a
+/// reason to go on: what would answer next is another identity.
+fn environment_source(var: Var<'_>) -> Option<Source> {
+    const NAME: &str = "AWS_ACCESS_KEY_ID";
+    let key_id = non_empty(var, NAME)?;
+    let Some(secret) = non_empty(var, "AWS_SECRET_ACCESS_KEY") else {
+        return Some(source(NAME, provide_credentials_fn(half_a_key)));
+    };
+    let token = non_empty(var, "AWS_SESSION_TOKEN");
+    let credentials = Credentials::new(key_id, secret, token, None, "environment");
+    Some(source(NAME, credentials))
+}
+
+async fn half_a_key() -> Result<Credentials, CredentialsError> {
+    let reason = "`AWS_SECRET_ACCESS_KEY` is not set";
+    Err(CredentialsError::invalid_configuration(reason))
+}
+
+fn profile_source(profile: &str, var: Var<'_>, config: &ProviderConfig) -> Source {
+    let provider = ProfileFileCredentialsProvider::builder()
+        .configure(config)
+        .profile_files(profile_files(var))
+        .profile_name(profile);
+    source(&format!("profile `{profile}`"), provider.build())
+}
+
+fn source(name: &str, provider: impl ProvideCredentials + 'static) -> Source {
+    Source {
+        name: name.to_owned(),
+        provider: SharedCredentialsProvider::new(provider),
+    }
+}
+
+fn profile_name(address: &Address, var: Var<'_>) -> Option<String> {
+    let named = address.profile.clone();
+    named.or_else(|| non_empty(var, "AWS_PROFILE"))
+}
+
+/// The two files of AWS, where the environment says they are.
+fn profile_files(var: Var<'_>) -> EnvConfigFiles {
+    use EnvConfigFileKind::{Config, Credentials};
+    let home = non_empty(var, "HOME").map(PathBuf::from);
+    let places = [
+        (Config, "AWS_CONFIG_FILE", "~/.aws/config"),
+        (
+            Credentials,
+            "AWS_SHARED_CREDENTIALS_FILE",
+            "~/.aws/credentials",
+        ),
+    ];
+    let mut files = EnvConfigFiles::builder();
+    for (kind, variable, default) in places {
+        let path = non_empty(var, variable).unwrap_or_else(|| default.to_owned());
+        let path = expand_home(&path, home.as_deref());
+        // A named file must exist, a missing one counts as empty everywhere else in AWS's tools.
+        files = match fs::metadata(&path) {
+            Ok(Some(_)) => files.with_file(kind, path),
+            _ => files.with_contents(kind, ""),
+        };
+    }
+    files.build()
+}
+
+fn expand_home(path: &str, home: Option<&Path>) -> PathBuf {
+    match (path.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(path),
+    }
+}
+
+fn non_empty(var: Var<'_>, name: &str) -> Option<String> {
+    var(name).filter(|value| !value.trim().is_empty())
+}
+
+/// What went wrong, down to the first cause. The outermost text says only that it did.
+fn explain(error: &CredentialsError) -> Option<String> {
+    let mut texts: Vec<String> = Vec::new();
+    let mut next: Option<&dyn StdError> = error.source();
+    while let Some(error) = next {
+        let text = printable(&error.to_string());
+        if !texts.iter().any(|earlier| earlier.contains(&text)) {
+            texts.push(text);
+        }
+        next = error.source();
+    }
+    (!texts.is_empty()).then(|| texts.join(": "))
+}
+
+/// `AKIA…7Q2D`: enough to know it again. The id is no secret, but logs travel.
+fn shorten(key_id: &str) -> String {
+    let letters: Vec<char> = key_id.chars().collect();
+    if letters.len() <= 8 {
+        return key_id.to_owned();
+    }
+    let head: String = letters.iter().take(4).collect();
+    let tail: String = letters.iter().skip(letters.len() - 4).collect();
+    format!("{head}…{tail}")
+}
+
+#[cfg(test)]
+#[path = "credentials_tests.rs"]
+mod tests;

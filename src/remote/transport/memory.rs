@@ -1,0 +1,98 @@
+//! A remote in memory, for tests of what runs on top of a transport.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use super::{Body, Listed, Transport, changed, check_key, check_prefix, too_short};
+use crate::fs;
+use crate::remote::Result;
+
+const REMOTE: &str = "memory";
+
+/// A remote that dies with its process.
+#[derive(Debug, Default)]
+pub struct Memory {
+    objects: Mutex<BTreeMap<String, Bytes>>,
+}
+
+impl Memory {
+    fn objects(&self) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
+        // No caller can leave the map half changed, so a panic elsewhere does not spoil it.
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Transport for Memory {
+    fn get(&self, key: &str) -> Result<Option<Bytes>> {
+        check_key(REMOTE, key)?;
+        Ok(self.objects().get(key).cloned())
+    }
+
+    fn get_range(&self, key: &str, offset: u64, len: u64) -> Result<Option<Bytes>> {
+        let Some(object) = self.get(key)? else {
+            return Ok(None);
+        };
+        let size = object.len() as u64;
+        match offset.checked_add(len) {
+            Some(end) if end <= size => Ok(Some(object.slice(offset as usize..end as usize))),
+            _ => Err(too_short(REMOTE, key, size, offset, len)),
+        }
+    }
+
+    fn put(&self, key: &str, body: &Body) -> Result<()> {
+        check_key(REMOTE, key)?;
+        self.objects().insert(key.to_owned(), load(body)?);
+        Ok(())
+    }
+
+    fn put_if_absent(&self, key: &str, body: &Body) -> Result<bool> {
+        check_key(REMOTE, key)?;
+        let bytes = load(body)?;
+        match self.objects().entry(key.to_owned()) {
+            Entry::Occupied(_) => Ok(false),
+            Entry::Vacant(entry) => {
+                entry.insert(bytes);
+                Ok(true)
+            }
+        }
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
+        check_prefix(REMOTE, prefix)?;
+        let objects = self.objects();
+        let found = objects.iter().filter(|(key, _)| key.starts_with(prefix));
+        Ok(found
+            .map(|(key, bytes)| Listed {
+                key: key.clone(),
+                size: bytes.len() as u64,
+            })
+            .collect())
+    }
+
+    fn head(&self, key: &str) -> Result<Option<u64>> {
+        Ok(self.get(key)?.map(|bytes| bytes.len() as u64))
+    }
+
+    fn delete(&self, key: &str) -> Result<()> {
+        check_key(REMOTE, key)?;
+        self.objects().remove(key);
+        Ok(())
+    }
+}
+
+fn load(body: &Body) -> Result<Bytes> {
+    match body {
+        Body::Bytes(bytes) => Ok(bytes.clone()),
+        Body::File { path, len } => {
+            let bytes = fs::read(path)?;
+            if bytes.len() as u64 == *len {
+                Ok(Bytes::from(bytes))
+            } else {
+                Err(changed(REMOTE, path))
+            }
+        }
+    }
+}

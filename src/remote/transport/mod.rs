@@ -1,0 +1,184 @@
+//! The few acts that esker asks of an object store, over a directory, memory or S3.
+//!
+//! A transport moves named bytes. It knows nothing of packs, snapshots or what a key means, and
+//! it is blocking: parallel transfers are plain threads that share one transport. What is async
+//! inside (S3) stays inside.
+
+mod credentials;
+mod directory;
+#[cfg(test)]
+mod memory;
+mod s3;
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use super::{Address, Error, Result};
+
+pub use directory::Directory;
+#[cfg(test)]
+pub use memory::Memory;
+pub use s3::S3;
+
+/// The most bytes an object may have (`docs/format.md`, section "Remotes"). A larger one is
+/// refused before memory is taken for it.
+pub const MAX_OBJECT_BYTES: u64 = 256 << 20;
+
+/// A flat store of named, immutable byte strings.
+///
+/// Keys are `/`-separated names of `A-Z a-z 0-9 . _ -`; no name is empty, `.` or `..`, and the
+/// first one is not `tmp`. A prefix is empty or ends with `/`.
+pub trait Transport: Send + Sync {
+    /// Reads an object; `None` if there is none.
+    fn get(&self, key: &str) -> Result<Option<Bytes>>;
+
+    /// Reads exactly `len` bytes from `offset` on; `None` if there is no such object, and
+    /// [`Error::Damaged`] if it has not that many bytes.
+    fn get_range(&self, key: &str, offset: u64, len: u64) -> Result<Option<Bytes>>;
+
+    /// Writes an object whole, replacing one that is there.
+    fn put(&self, key: &str, body: &Body) -> Result<()>;
+
+    /// Writes an object whole unless one of that key is there; says whether it was written. Of
+    /// many that try at once, one at most is told so. After a lost answer the one that won may be
+    /// told that it lost: who must know compares the bytes.
+    fn put_if_absent(&self, key: &str, body: &Body) -> Result<bool>;
+
+    /// All objects whose keys begin with a prefix, sorted by key.
+    fn list(&self, prefix: &str) -> Result<Vec<Listed>>;
+
+    /// The length of an object; `None` if there is none.
+    fn head(&self, key: &str) -> Result<Option<u64>>;
+
+    /// Removes an object; none is fine.
+    fn delete(&self, key: &str) -> Result<()>;
+}
+
+/// An object in a listing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// Its key.
+    pub key: String,
+    /// Its length.
+    pub size: u64,
+}
+
+/// What is to be written.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// Bytes at hand.
+    Bytes(Bytes),
+    /// A file of the spool.
+    File {
+        /// Where it lies.
+        path: PathBuf,
+        /// Its length; a file of another length is refused.
+        len: u64,
+    },
+}
+
+impl Body {
+    /// How many bytes there are.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File { len, .. } => *len,
+        }
+    }
+}
+
+/// Opens the transport that an address asks for. `var` reads the environment. Nothing is sent.
+pub fn open(address: &Address, var: &dyn Fn(&str) -> Option<String>) -> Result<Box<dyn Transport>> {
+    match scheme(&address.url) {
+        None | Some("file") => Ok(Box::new(Directory::open(address)?)),
+        Some("s3") => Ok(Box::new(S3::open(address, var)?)),
+        Some(_) => Err(unknown_scheme(address)),
+    }
+}
+
+/// What stands before `://`, if it could be a scheme at all.
+fn scheme(url: &str) -> Option<&str> {
+    let (scheme, _) = url.split_once("://")?;
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    (!scheme.is_empty() && scheme.bytes().all(legal)).then_some(scheme)
+}
+
+fn unknown_scheme(address: &Address) -> Error {
+    Error::UnknownScheme {
+        remote: address.name.clone(),
+        url: address.url.clone(),
+    }
+}
+
+/// Refuses a key that could leave the remote or clash with the directory layout.
+fn check_key(remote: &str, key: &str) -> Result<()> {
+    let legal = key.len() <= 900 && key.split('/').all(is_name) && !is_reserved(key);
+    legal.then_some(()).ok_or_else(|| Error::Protocol {
+        remote: remote.to_owned(),
+        detail: format!("`{key}` cannot be the name of an object"),
+    })
+}
+
+/// Refuses a prefix that is not a whole number of names.
+fn check_prefix(remote: &str, prefix: &str) -> Result<()> {
+    if prefix.is_empty() {
+        return Ok(());
+    }
+    match prefix.strip_suffix('/') {
+        Some(dir) => check_key(remote, dir),
+        None => Err(Error::Protocol {
+            remote: remote.to_owned(),
+            detail: format!("`{prefix}` cannot be listed: it does not end with `/`"),
+        }),
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    !name.is_empty() && name.len() <= 255 && name != "." && name != ".." && name.bytes().all(legal)
+}
+
+/// A directory remote keeps what is under way in `tmp/`.
+fn is_reserved(key: &str) -> bool {
+    key.split('/').next() == Some("tmp")
+}
+
+fn too_large(remote: &str, key: &str, size: u64) -> Error {
+    Error::Damaged {
+        remote: remote.to_owned(),
+        object: key.to_owned(),
+        reason: format!("it has {size} bytes, more than any object of esker"),
+    }
+}
+
+fn too_short(remote: &str, key: &str, size: u64, offset: u64, len: u64) -> Error {
+    Error::Damaged {
+        remote: remote.to_owned(),
+        object: key.to_owned(),
+        reason: format!("it has {size} bytes, too few for {len} from {offset} on"),
+    }
+}
+
+fn changed(remote: &str, path: &Path) -> Error {
+    Error::Protocol {
+        remote: remote.to_owned(),
+        detail: format!("`{}` changed while it was being sent", path.display()),
+    }
+}
+
+/// A stranger's words, on one line and fit to be shown on a terminal.
+fn printable(text: &str) -> String {
+    let mut shown = String::new();
+    for letter in text.trim().chars().take(300) {
+        match letter {
+            '\n' | '\r' | '\t' => shown.push(' '),
+            letter if letter.is_control() => {}
+            letter => shown.push(letter),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,184 @@
+//! The client itself: how long it waits, how often it tries, whom it trusts, what drives it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::{BackoffConfig, Certificate, ClientOptions, HeaderValue, RetryConfig};
+use tokio::runtime::Runtime;
+
+use super::failure::root_cause;
+use crate::fs;
+use crate::remote::transport::credentials::{Keys, Place};
+use crate::remote::transport::printable;
+
+/// The time for one request, body and all: a pack of 64 MiB passes at 110 KiB/s. There is no
+/// shorter limit on a pause, because it would also run while a body is sent.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// The time to get a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a client goes on after a failure that may pass.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Patience {
+    /// Two more tries within a second or so, enough for a lost packet: a wrong port, a server
+    /// that is down or a cable that is out is reported while the person still looks.
+    Short,
+    /// Ten more tries within three minutes, for a service that is known to be there.
+    Long,
+}
+
+/// The threads that drive the client's requests. They end with it.
+#[derive(Debug)]
+pub(super) struct Driver(Option<Runtime>);
+
+impl Driver {
+    /// Starts them, under a name that shows in a debugger.
+    pub(super) fn start(name: &str) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name(printable(name))
+            .enable_all()
+            .build()?;
+        Ok(Self(Some(runtime)))
+    }
+
+    /// Waits for the end of a request.
+    pub(super) fn run<T>(&self, future: impl Future<Output = T>) -> T {
+        let runtime = self.0.as_ref().expect("it is there until the drop");
+        runtime.block_on(future)
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            // A name look-up under way cannot be called back; it must not hold up the exit.
+            runtime.shutdown_timeout(Duration::from_millis(200));
+        }
+    }
+}
+
+/// Builds a client; sends nothing. The error is for people.
+pub(super) fn connect(
+    bucket: &str,
+    place: &Place,
+    keys: Arc<Keys>,
+    patience: Patience,
+    var: &dyn Fn(&str) -> Option<String>,
+) -> Result<AmazonS3, String> {
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(bucket)
+        .with_region(&place.region)
+        .with_credentials(keys)
+        .with_client_options(client_options(place, var)?)
+        .with_disable_bulk_delete(true)
+        .with_retry(patience.retry());
+    if let Some(endpoint) = &place.endpoint {
+        builder = builder.with_endpoint(endpoint);
+    }
+    builder.build().map_err(|error| root_cause(&error))
+}
+
+impl Patience {
+    fn retry(self) -> RetryConfig {
+        let (max_retries, max_backoff, retry_timeout) = match self {
+            Self::Short => (2, Duration::from_secs(1), Duration::from_secs(10)),
+            Self::Long => (10, Duration::from_secs(5), Duration::from_secs(180)),
+        };
+        RetryConfig {
+            backoff: BackoffConfig {
+                init_backoff: Duration::from_millis(100),
+                max_backoff,
+                base: 2.0,
+            },
+            max_retries,
+            retry_timeout,
+        }
+    }
+}
+
+fn client_options(
+    place: &Place,
+    var: &dyn Fn(&str) -> Option<String>,
+) -> Result<ClientOptions, String> {
+    let endpoint = place.endpoint.as_deref().unwrap_or("https://");
+    let is_plain = endpoint.starts_with("http://");
+    if !is_plain && !endpoint.starts_with("https://") {
+        return Err(format!(
+            "the endpoint `{endpoint}` begins neither with `https://` nor with `http://`"
+        ));
+    }
+    let agent = HeaderValue::from_static(concat!("esker/", env!("CARGO_PKG_VERSION")));
+    let mut options = ClientOptions::new()
+        .with_user_agent(agent)
+        .with_allow_http(is_plain)
+        .with_connect_timeout(CONNECT_TIMEOUT)
+        .with_read_timeout_disabled()
+        .with_timeout(REQUEST_TIMEOUT);
+    // `rustls` would read `SSL_CERT_FILE` alone, which the other tools of AWS do not.
+    if let Some(path) = var("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) {
+        for certificate in certificates(Path::new(&path))? {
+            options = options.with_root_certificate(certificate);
+        }
+    }
+    Ok(options)
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate>, String> {
+    let unusable = |why: String| format!("`AWS_CA_BUNDLE` cannot be used: {why}");
+    let pem = fs::read(path).map_err(|error| unusable(format!("{error}: {}", error.source)))?;
+    let found = Certificate::from_pem_bundle(&pem).map_err(|error| unusable(root_cause(&error)))?;
+    if found.is_empty() {
+        return Err(unusable(format!("`{}` has no certificate", path.display())));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_needs_a_scheme() {
+        let place = |endpoint: Option<&str>| Place {
+            region: "r".to_owned(),
+            endpoint: endpoint.map(str::to_owned),
+        };
+        let none = |_: &str| None;
+        for endpoint in [None, Some("https://s3"), Some("http://127.0.0.1:1")] {
+            assert!(client_options(&place(endpoint), &none).is_ok());
+        }
+        for endpoint in ["s3.example", "ftp://x", ""] {
+            assert!(client_options(&place(Some(endpoint)), &none).is_err());
+        }
+    }
+
+    #[test]
+    fn a_bundle_of_certificates_must_hold_some() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place {
+            region: "r".to_owned(),
+            endpoint: None,
+        };
+        let with = |path: &Path| {
+            let path = path.to_str().unwrap().to_owned();
+            client_options(&place, &move |name| {
+                (name == "AWS_CA_BUNDLE").then(|| path.clone())
+            })
+            .map(|_| ())
+        };
+        let (absent, empty) = (dir.path().join("absent"), dir.path().join("empty"));
+        fs::write_new(&empty, b"").unwrap();
+        for path in [absent, empty] {
+            let error = with(&path).unwrap_err();
+            assert!(
+                error.starts_with("`AWS_CA_BUNDLE` cannot be used"),
+                "{error}"
+            );
+            assert!(error.contains(path.to_str().unwrap()), "{error}");
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! What an answer of S3 that is no success means.
+//!
+//! `object_store` keeps the status and the body of such an answer in a type that cannot be named
+//! from outside, so they are read from its text. The version is pinned, and the tests against a
+//! real server would notice another wording.
+
+use std::error::Error as StdError;
+
+use object_store::client::HttpError;
+
+use crate::remote::transport::credentials::Missing;
+use crate::remote::transport::printable;
+
+/// Codes that say `no` to the one who asks, whatever status they come with.
+const DENYING_CODES: [&str; 7] = [
+    "AccessDenied",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+];
+
+/// Why a request did not succeed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// There was no key to sign it with.
+    Credentials {
+        /// Where one was looked for.
+        source: String,
+        /// Why there is none.
+        detail: String,
+    },
+    /// There was no answer.
+    Silence(String),
+    /// The answer was not 2xx.
+    Status(Status),
+    /// The answer made no sense.
+    Other(String),
+}
+
+/// An answer that was not 2xx.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Status {
+    /// The number.
+    pub(super) number: u16,
+    /// The service's own word for it; an answer to HEAD has none.
+    pub(super) code: Option<String>,
+    /// The service's sentence.
+    pub(super) message: Option<String>,
+}
+
+/// What the caller can do about an answer that was not 2xx.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The object is not there.
+    NoObject,
+    /// The bucket is not there.
+    NoBucket,
+    /// The one who asks may not.
+    Denied,
+    /// The bucket is somewhere else.
+    Elsewhere,
+    /// An object is in the way.
+    Exists,
+    /// Somebody else writes the same object now.
+    Conflict,
+    /// The service has trouble of its own.
+    Trouble,
+    /// Anything else.
+    Unknown,
+}
+
+impl Failure {
+    /// Reads an error of the client, from the outside in.
+    pub(super) fn read(error: &object_store::Error) -> Self {
+        let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+        while let Some(error) = next {
+            if let Some(missing) = error.downcast_ref::<Missing>() {
+                return Self::Credentials {
+                    source: missing.source.clone(),
+                    detail: missing.detail.clone(),
+                };
+            }
+            if let Some(error) = error.downcast_ref::<HttpError>() {
+                return Self::Silence(root_cause(error));
+            }
+            if let Some(status) = Status::parse(&error.to_string()) {
+                return Self::Status(status);
+            }
+            next = error.source();
+        }
+        Self::Other(root_cause(error))
+    }
+
+    /// What kind of answer it was, if it was one.
+    pub(super) fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::Status(status) => Some(status.kind()),
+            _ => None,
+        }
+    }
+
+    /// Whether the service said no without a word of explanation, as it must to HEAD.
+    pub(super) fn is_mute(&self) -> bool {
+        matches!(self, Self::Status(Status { code: None, number, .. }) if *number < 500)
+    }
+}
+
+impl Status {
+    /// Reads the text that `object_store` makes of such an answer.
+    fn parse(text: &str) -> Option<Self> {
+        if text.starts_with("Received redirect without LOCATION") {
+            return Some(Self {
+                number: 301,
+                code: None,
+                message: None,
+            });
+        }
+        let rest = text.strip_prefix("Server returned non-2xx status code: ")?;
+        Some(Self {
+            number: rest.get(..3)?.parse().ok()?,
+            code: element(rest, "Code").filter(|code| is_word(code)),
+            message: element(rest, "Message"),
+        })
+    }
+
+    /// What it means.
+    pub(super) fn kind(&self) -> Kind {
+        match (self.number, self.code.as_deref()) {
+            (_, Some("NoSuchBucket")) => Kind::NoBucket,
+            (404, _) => Kind::NoObject,
+            (_, Some("PermanentRedirect" | "AuthorizationHeaderMalformed")) => Kind::Elsewhere,
+            (_, Some(code)) if DENYING_CODES.contains(&code) => Kind::Denied,
+            (401 | 403, _) => Kind::Denied,
+            (300..=303 | 305..=399, _) => Kind::Elsewhere,
+            (304 | 412, _) => Kind::Exists,
+            (409, _) => Kind::Conflict,
+            (408 | 429 | 500.., _) => Kind::Trouble,
+            _ => Kind::Unknown,
+        }
+    }
+
+    /// `503 SlowDown: Reduce your request rate`.
+    pub(super) fn describe(&self) -> String {
+        let mut text = self.number.to_string();
+        if let Some(code) = &self.code {
+            text = format!("{text} {code}");
+        }
+        if let Some(message) = &self.message {
+            text = format!("{text}: {message}");
+        }
+        text
+    }
+}
+
+/// The innermost error says what happened; those around it only that something did.
+pub(super) fn root_cause(error: &dyn StdError) -> String {
+    let mut root = error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    printable(&root.to_string())
+}
+
+/// The text of the first XML element of that name. The bodies in question are a dozen lines that
+/// every service writes alike.
+fn element(text: &str, name: &str) -> Option<String> {
+    let (_, rest) = text.split_once(&format!("<{name}>"))?;
+    let (value, _) = rest.split_once(&format!("</{name}>"))?;
+    let value = printable(value.trim());
+    (!value.is_empty()).then_some(value)
+}
+
+fn is_word(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(number: u16, code: Option<&str>) -> Status {
+        Status {
+            number,
+            code: code.map(str::to_owned),
+            message: None,
+        }
+    }
+
+    #[test]
+    fn reads_the_status_and_the_code() {
+        let text = "Server returned non-2xx status code: 403 Forbidden: <?xml version=\"1.0\"?>\n\
+                    <Error><Code>InvalidAccessKeyId</Code><Message>No\u{1b}[31m such key.</Message>\
+                    </Error>";
+        let status = Status::parse(text).unwrap();
+        assert_eq!(status.number, 403);
+        assert_eq!(status.code.as_deref(), Some("InvalidAccessKeyId"));
+        assert_eq!(status.kind(), Kind::Denied);
+        assert_eq!(
+            status.describe(),
+            "403 InvalidAccessKeyId: No[31m such key."
+        );
+    }
+
+    #[test]
+    fn other_texts_are_no_status() {
+        let texts = [
+            "",
+            "HTTP error: request failed",
+            "Server returned non-2xx status code: ",
+            "Server returned non-2xx status code: abc",
+            "Server returned non-2xx status code: 4é",
+        ];
+        for text in texts {
+            assert_eq!(Status::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_code_that_is_no_word_is_dropped() {
+        let text = "Server returned non-2xx status code: 400 Bad Request: <Code>a b</Code>";
+        assert_eq!(Status::parse(text).unwrap(), status(400, None));
+    }
+
+    #[test]
+    fn tells_the_kinds_apart() {
+        let cases = [
+            (404, None, Kind::NoObject),
+            (404, Some("NoSuchKey"), Kind::NoObject),
+            (404, Some("NoSuchBucket"), Kind::NoBucket),
+            (403, None, Kind::Denied),
+            (401, None, Kind::Denied),
+            (400, Some("ExpiredToken"), Kind::Denied),
+            (400, Some("AuthorizationHeaderMalformed"), Kind::Elsewhere),
+            (301, Some("PermanentRedirect"), Kind::Elsewhere),
+            (307, None, Kind::Elsewhere),
+            (304, None, Kind::Exists),
+            (412, Some("PreconditionFailed"), Kind::Exists),
+            (409, Some("ConditionalRequestConflict"), Kind::Conflict),
+            (408, None, Kind::Trouble),
+            (429, None, Kind::Trouble),
+            (503, Some("SlowDown"), Kind::Trouble),
+            (400, Some("InvalidRequest"), Kind::Unknown),
+            (416, Some("InvalidRange"), Kind::Unknown),
+        ];
+        for (number, code, kind) in cases {
+            assert_eq!(status(number, code).kind(), kind, "{number} {code:?}");
+        }
+    }
+
+    #[test]
+    fn finds_missing_credentials_below_the_surface() {
+        let error = object_store::Error::Generic {
+            store: "S3",
+            source: Box::new(Missing {
+                source: "profile `x`".to_owned(),
+                detail: "no such profile".to_owned(),
+            }),
+        };
+        let found = Failure::read(&error);
+        assert_eq!(
+            found,
+            Failure::Credentials {
+                source: "profile `x`".to_owned(),
+                detail: "no such profile".to_owned()
+            }
+        );
+    }
+
+    #[test]
+    fn the_root_cause_is_the_innermost() {
+        let inner = std::io::Error::other("the wire broke");
+        let error = object_store::Error::Generic {
+            store: "S3",
+            source: Box::new(std::io::Error::other(inner)),
+        };
+        assert_eq!(
+            Failure::read(&error),
+            Failure::Other("the wire broke".to_owned())
+        );
+    }
+}

@@ -1,0 +1,437 @@
+//! A remote in a bucket of S3, or of what speaks S3.
+//!
+//! The client is `object_store`; everything async ends here. What the service answers is turned
+//! into the errors of the room: a refused key is told from a missing bucket, and both from a
+//! service that nobody reached.
+
+mod budget;
+mod client;
+mod failure;
+
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::aws::AmazonS3;
+use object_store::path::Path as ObjectPath;
+use object_store::{
+    GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+};
+
+use self::budget::Budget;
+use self::client::{Driver, Patience, connect};
+use self::failure::{Failure, Kind, Status, root_cause};
+use super::credentials::{Keys, Place};
+use super::{
+    Body, Listed, MAX_OBJECT_BYTES, Transport, changed, check_key, check_prefix, too_large,
+    too_short,
+};
+use crate::fs::{self, Context};
+use crate::remote::{Address, Error, Result};
+
+/// Bodies in memory at once, whatever the number of threads: two packs of the usual size.
+const BODIES_IN_FLIGHT: u64 = 128 << 20;
+
+/// A file is sent from pieces of this size, so that no one block of memory is as large as it.
+const PIECE_BYTES: u64 = 1 << 20;
+
+/// More objects than any remote has; a listing that goes on after them is not one.
+const MAX_LISTED: usize = 4_000_000;
+
+/// How often a put that met another one under way (409) is tried.
+const CONFLICT_TRIES: u32 = 6;
+
+/// A remote in a bucket.
+#[derive(Debug)]
+pub struct S3 {
+    remote: String,
+    url: String,
+    bucket: String,
+    prefix: String,
+    place: Place,
+    keys: Arc<Keys>,
+    /// For as long as nobody has answered: it gives up within seconds.
+    hasty: AmazonS3,
+    /// For a service that has answered before: it outlasts a bad minute.
+    patient: AmazonS3,
+    answered: AtomicBool,
+    bucket_seen: AtomicBool,
+    budget: Budget,
+    // The last one, because fields are dropped in order: the clients close their connections
+    // before what drives them ends.
+    driver: Driver,
+}
+
+impl S3 {
+    /// Takes `s3://bucket/prefix`. Nothing is sent.
+    pub fn open(address: &Address, var: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
+        let protocol = |detail: String| Error::Protocol {
+            remote: address.name.clone(),
+            detail,
+        };
+        let (bucket, prefix) = split_url(&address.url)
+            .ok_or_else(|| protocol("its url is not like `s3://BUCKET/PREFIX`".to_owned()))?;
+        let driver = Driver::start(&address.name).map_err(|error| protocol(root_cause(&error)))?;
+        let place = driver.run(Place::find(address, var));
+        let keys = Arc::new(Keys::new(address, var, &place.region));
+        let client = |patience: Patience| {
+            let keys = Arc::clone(&keys);
+            connect(bucket, &place, keys, patience, var).map_err(protocol)
+        };
+        Ok(Self {
+            remote: address.name.clone(),
+            url: address.url.clone(),
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+            hasty: client(Patience::Short)?,
+            patient: client(Patience::Long)?,
+            place,
+            keys,
+            answered: AtomicBool::new(false),
+            bucket_seen: AtomicBool::new(false),
+            budget: Budget::new(BODIES_IN_FLIGHT),
+            driver,
+        })
+    }
+
+    fn location(&self, key: &str) -> Result<ObjectPath> {
+        check_key(&self.remote, key)?;
+        let path = format!("{}{key}", self.base());
+        ObjectPath::parse(path).map_err(|error| self.protocol(root_cause(&error)))
+    }
+
+    /// What stands before every key.
+    fn base(&self) -> String {
+        if self.prefix.is_empty() {
+            String::new()
+        } else {
+            format!("{}/", self.prefix)
+        }
+    }
+
+    /// Sends a small request, in haste as long as nobody has answered.
+    fn ask<T>(
+        &self,
+        request: &impl AsyncFn(&AmazonS3) -> object_store::Result<T>,
+    ) -> std::result::Result<T, Failure> {
+        if !self.answered.load(Ordering::Relaxed) {
+            let answer = self.note(self.driver.run(request(&self.hasty)));
+            let troubled = matches!(&answer, Err(failure) if failure.kind() == Some(Kind::Trouble));
+            if !troubled {
+                return answer;
+            }
+        }
+        self.note(self.driver.run(request(&self.patient)))
+    }
+
+    /// Remembers that the service answered, be it with an error, and that the bucket is there.
+    fn note<T>(&self, answer: object_store::Result<T>) -> std::result::Result<T, Failure> {
+        let answer = answer.map_err(|error| Failure::read(&error));
+        if matches!(answer, Ok(_) | Err(Failure::Status(_))) {
+            self.answered.store(true, Ordering::Relaxed);
+        }
+        if answer.is_ok() {
+            self.bucket_seen.store(true, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    fn size(&self, location: &ObjectPath) -> std::result::Result<u64, Failure> {
+        let failure = match self.ask(&async |client| client.head(location).await) {
+            Ok(meta) => return Ok(meta.size),
+            Err(failure) => failure,
+        };
+        let explained = !failure.is_mute()
+            || (failure.kind() == Some(Kind::NoObject) && self.bucket_seen.load(Ordering::Relaxed));
+        if explained {
+            return Err(failure);
+        }
+        // The answer to HEAD has no body, so it cannot say why. One byte by GET can.
+        let options = || range_options(0, 1);
+        let found = self.ask(&async |client| client.get_opts(location, options()).await)?;
+        Ok(found.meta.size)
+    }
+
+    /// Reads an object or a part of it, with the size of the whole.
+    fn read(
+        &self,
+        location: &ObjectPath,
+        options: &GetOptions,
+    ) -> std::result::Result<Part, Failure> {
+        self.ask(&async |client| {
+            let found = client.get_opts(location, options.clone()).await?;
+            let whole = found.meta.size;
+            let len = found.range.end.saturating_sub(found.range.start);
+            let bytes = if len > MAX_OBJECT_BYTES {
+                None
+            } else {
+                Some(found.bytes().await?)
+            };
+            Ok(Part { whole, bytes })
+        })
+    }
+
+    fn send(&self, key: &str, body: &Body, mode: &PutMode) -> Result<bool> {
+        let location = self.location(key)?;
+        if body.size() > MAX_OBJECT_BYTES {
+            return Err(too_large(&self.remote, key, body.size()));
+        }
+        self.wake(&location)?;
+        let _share = self.budget.take(body.size());
+        let payload = load(&self.remote, body)?;
+        let mut tries = 1;
+        loop {
+            let options = PutOptions::from(mode.clone());
+            let sent = self.patient.put_opts(&location, payload.clone(), options);
+            let Err(failure) = self.note(self.driver.run(sent)) else {
+                return Ok(true);
+            };
+            match failure.kind() {
+                Some(Kind::Exists) => return Ok(false),
+                Some(Kind::Conflict) if tries < CONFLICT_TRIES => self.pause(tries),
+                _ => return Err(self.refuse(failure)),
+            }
+            tries += 1;
+        }
+    }
+
+    /// Makes sure that somebody answers before a body is sent with patience.
+    fn wake(&self, location: &ObjectPath) -> Result<()> {
+        if self.answered.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match self.ask(&async |client| client.head(location).await) {
+            Err(failure @ (Failure::Silence(_) | Failure::Credentials { .. })) => {
+                Err(self.refuse(failure))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits a random while, longer each time.
+    fn pause(&self, tries: u32) {
+        let chance = u64::from(u16::from_le_bytes(fs::random_bytes()));
+        let limit = 100_u64 << tries.min(6);
+        let pause = Duration::from_millis(chance % limit);
+        self.driver.run(async { tokio::time::sleep(pause).await });
+    }
+
+    /// `None` if the object is not there.
+    fn or_absent<T>(&self, answer: std::result::Result<T, Failure>) -> Result<Option<T>> {
+        match answer {
+            Ok(value) => Ok(Some(value)),
+            Err(failure) if failure.kind() == Some(Kind::NoObject) => Ok(None),
+            Err(failure) => Err(self.refuse(failure)),
+        }
+    }
+
+    /// Turns what a service said into what a person should know.
+    fn refuse(&self, failure: Failure) -> Error {
+        match failure {
+            Failure::Credentials { source, detail } => Error::NoCredentials {
+                remote: self.remote.clone(),
+                url: self.url.clone(),
+                key_source: source,
+                detail,
+            },
+            Failure::Silence(detail) => self.unreachable(format!("{}: {detail}", self.endpoint())),
+            Failure::Status(status) => self.refuse_status(status),
+            Failure::Other(detail) => self.protocol(detail),
+        }
+    }
+
+    fn refuse_status(&self, status: Status) -> Error {
+        let answer = format!("{} answered {}", self.endpoint(), status.describe());
+        match status.kind() {
+            Kind::NoBucket => Error::NoBucket {
+                remote: self.remote.clone(),
+                bucket: self.bucket.clone(),
+            },
+            Kind::Denied => {
+                let used = self.keys.used();
+                Error::Denied {
+                    remote: self.remote.clone(),
+                    url: self.url.clone(),
+                    code: status.code,
+                    key_id: used.key_id,
+                    key_source: used.source,
+                }
+            }
+            Kind::Elsewhere => self.protocol(format!(
+                "{answer}: the bucket `{}` is not in region `{}`",
+                self.bucket, self.place.region
+            )),
+            Kind::Trouble => self.unreachable(answer),
+            Kind::NoObject | Kind::Exists | Kind::Conflict | Kind::Unknown => self.protocol(answer),
+        }
+    }
+
+    fn endpoint(&self) -> String {
+        let aws = || format!("https://s3.{}.amazonaws.com", self.place.region);
+        self.place.endpoint.clone().unwrap_or_else(aws)
+    }
+
+    fn unreachable(&self, detail: String) -> Error {
+        Error::Unreachable {
+            remote: self.remote.clone(),
+            url: self.url.clone(),
+            detail,
+        }
+    }
+
+    fn protocol(&self, detail: String) -> Error {
+        Error::Protocol {
+            remote: self.remote.clone(),
+            detail,
+        }
+    }
+}
+
+impl Transport for S3 {
+    fn get(&self, key: &str) -> Result<Option<Bytes>> {
+        let location = self.location(key)?;
+        let answer = self.read(&location, &GetOptions::default());
+        let Some(part) = self.or_absent(answer)? else {
+            return Ok(None);
+        };
+        match part.bytes {
+            Some(bytes) => Ok(Some(bytes)),
+            None => Err(too_large(&self.remote, key, part.whole)),
+        }
+    }
+
+    fn get_range(&self, key: &str, offset: u64, len: u64) -> Result<Option<Bytes>> {
+        let location = self.location(key)?;
+        let within = |whole: u64| offset.checked_add(len).is_some_and(|end| end <= whole);
+        if len > 0 && len <= MAX_OBJECT_BYTES && within(u64::MAX) {
+            match self.read(&location, &range_options(offset, len)) {
+                Ok(Part {
+                    bytes: Some(bytes), ..
+                }) if bytes.len() as u64 == len => return Ok(Some(bytes)),
+                Err(failure) if failure.kind() == Some(Kind::NoObject) => return Ok(None),
+                // Services differ in what they say of a range that ends beyond the object.
+                Ok(_) | Err(Failure::Other(_)) => {}
+                Err(failure) if failure.kind() == Some(Kind::Unknown) => {}
+                Err(failure) => return Err(self.refuse(failure)),
+            }
+        }
+        match self.head(key)? {
+            None => Ok(None),
+            Some(whole) if within(whole) && len == 0 => Ok(Some(Bytes::new())),
+            Some(whole) if within(whole) => Err(self.protocol(format!(
+                "{} does not send a part of `{key}`",
+                self.endpoint()
+            ))),
+            Some(whole) => Err(too_short(&self.remote, key, whole, offset, len)),
+        }
+    }
+
+    fn put(&self, key: &str, body: &Body) -> Result<()> {
+        self.send(key, body, &PutMode::Overwrite).map(|_| ())
+    }
+
+    fn put_if_absent(&self, key: &str, body: &Body) -> Result<bool> {
+        self.send(key, body, &PutMode::Create)
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
+        check_prefix(&self.remote, prefix)?;
+        let base = self.base();
+        let below = format!("{base}{prefix}");
+        let below = ObjectPath::parse(below.trim_end_matches('/'))
+            .map_err(|error| self.protocol(root_cause(&error)))?;
+        let answer = self.ask(&async |client| {
+            let mut found = Vec::new();
+            let mut listing = client.list(Some(&below));
+            while let Some(meta) = listing.try_next().await? {
+                let key = meta.location.as_ref().strip_prefix(&base);
+                // What is not a key is not esker's.
+                let key = key.filter(|key| check_key("", key).is_ok());
+                found.extend(key.map(|key| Listed {
+                    key: key.to_owned(),
+                    size: meta.size,
+                }));
+                if found.len() > MAX_LISTED {
+                    break;
+                }
+            }
+            Ok(found)
+        });
+        let mut found = answer.map_err(|failure| self.refuse(failure))?;
+        if found.len() > MAX_LISTED {
+            return Err(self.protocol(format!("`{prefix}` lists more than {MAX_LISTED} objects")));
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    fn head(&self, key: &str) -> Result<Option<u64>> {
+        let location = self.location(key)?;
+        self.or_absent(self.size(&location))
+    }
+
+    fn delete(&self, key: &str) -> Result<()> {
+        let location = self.location(key)?;
+        let answer = self.ask(&async |client| client.delete(&location).await);
+        self.or_absent(answer).map(|_| ())
+    }
+}
+
+/// What a read brought.
+struct Part {
+    /// The length of the whole object.
+    whole: u64,
+    /// `None` if there were more than memory is taken for.
+    bytes: Option<Bytes>,
+}
+
+/// The bucket and the prefix of `s3://bucket/prefix`.
+fn split_url(url: &str) -> Option<(&str, &str)> {
+    let rest = url.strip_prefix("s3://")?;
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let is_bucket = (1..=255).contains(&bucket.len()) && bucket.bytes().all(legal);
+    let prefix = prefix.trim_matches('/');
+    let is_prefix = prefix.len() <= 512 && ObjectPath::parse(prefix).is_ok();
+    (is_bucket && is_prefix).then_some((bucket, prefix))
+}
+
+fn range_options(offset: u64, len: u64) -> GetOptions {
+    GetOptions {
+        range: Some(GetRange::Bounded(offset..offset.saturating_add(len))),
+        ..GetOptions::default()
+    }
+}
+
+/// Brings a body into memory.
+fn load(remote: &str, body: &Body) -> Result<PutPayload> {
+    let (path, len) = match body {
+        Body::Bytes(bytes) => return Ok(PutPayload::from(bytes.clone())),
+        Body::File { path, len } => (path, *len),
+    };
+    let mut file = fs::open(path)?;
+    let mut pieces = Vec::new();
+    let mut total = 0;
+    // One byte more than announced, if there is one, shows that the file has grown.
+    while total <= len {
+        let wanted = PIECE_BYTES.min(len - total + 1);
+        let mut piece = Vec::new();
+        let read = (&mut file).take(wanted).read_to_end(&mut piece);
+        let read = read.context("read", path)? as u64;
+        if read == 0 {
+            break;
+        }
+        total += read;
+        pieces.push(Bytes::from(piece));
+    }
+    if total != len {
+        return Err(changed(remote, path));
+    }
+    Ok(pieces.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests;

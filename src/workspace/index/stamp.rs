@@ -1,0 +1,113 @@
+//! The file system's own clock, and how far it can be trusted.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::fs::{Metadata, TempFile};
+
+const SECOND: i64 = 1_000_000_000;
+/// Longer than a tick of any kernel's clock.
+const SHORT_GUARD: i64 = 20_000_000;
+/// For file systems that keep whole seconds or two (FAT), or another machine's time.
+const LONG_GUARD: i64 = 2 * SECOND;
+/// A stamp may lag by a tick.
+const TICK: i64 = 10_000_000;
+
+/// A moment by the clock of one file system.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stamp {
+    nanos: i64,
+    device: u64,
+    guard: i64,
+}
+
+impl Stamp {
+    /// Reads the clock off a fresh file; `None` where none can be made.
+    pub(super) fn take(dir: &Path) -> Option<Self> {
+        let temp = TempFile::new_in(dir).ok()?;
+        let stat = temp.file().metadata().ok()?;
+        let nanos = modified(&stat);
+        let precise = nanos % SECOND != 0 && is_precise(temp.path());
+        Some(Self {
+            nanos,
+            device: stat.dev(),
+            guard: if precise { SHORT_GUARD } else { LONG_GUARD },
+        })
+    }
+
+    /// Whether the file was last changed so long before this moment that every later change
+    /// gives it other times.
+    pub(super) fn is_after(&self, stat: &Metadata) -> bool {
+        let limit = self.nanos.saturating_sub(self.guard_for(stat));
+        stat.dev() == self.device && modified(stat).max(changed(stat)) < limit
+    }
+
+    /// How long until a new stamp would be after all of these; `None` if it is already, or if
+    /// no short wait is enough.
+    pub(super) fn wait_for<'a>(
+        &self,
+        stats: impl Iterator<Item = &'a Metadata>,
+    ) -> Option<Duration> {
+        let soon = self.nanos.saturating_add(TICK);
+        let newest = stats
+            .filter(|stat| stat.dev() == self.device && self.guard_for(stat) == SHORT_GUARD)
+            .map(|stat| modified(stat).max(changed(stat)))
+            .filter(|time| *time <= soon)
+            .max()?;
+        let wait = newest + SHORT_GUARD - self.nanos;
+        let nanos = u64::try_from(wait).ok()?;
+        Some(Duration::from_nanos(
+            nanos.saturating_add(TICK.unsigned_abs()),
+        ))
+    }
+
+    fn guard_for(&self, stat: &Metadata) -> i64 {
+        let whole_seconds = modified(stat) % SECOND == 0 && changed(stat) % SECOND == 0;
+        if whole_seconds {
+            LONG_GUARD
+        } else {
+            self.guard
+        }
+    }
+}
+
+/// When the content last changed, in nanoseconds.
+pub(super) fn modified(stat: &Metadata) -> i64 {
+    nanos(stat.mtime(), stat.mtime_nsec())
+}
+
+/// When content or attributes last changed, in nanoseconds.
+pub(super) fn changed(stat: &Metadata) -> i64 {
+    nanos(stat.ctime(), stat.ctime_nsec())
+}
+
+fn nanos(seconds: i64, nanos: i64) -> i64 {
+    seconds.saturating_mul(SECOND).saturating_add(nanos)
+}
+
+/// Whether the file system is a local one that keeps fine times by this machine's clock.
+#[cfg(target_os = "linux")]
+fn is_precise(path: &Path) -> bool {
+    const EXT: u32 = 0xef53;
+    const XFS: u32 = 0x5846_5342;
+    const BTRFS: u32 = 0x9123_683e;
+    const TMPFS: u32 = 0x0102_1994;
+    const OVERLAY: u32 = 0x794c_7630;
+    const ZFS: u32 = 0x2fc1_2fc1;
+    const F2FS: u32 = 0xf2f5_2010;
+    const BCACHEFS: u32 = 0xca45_1a4e;
+    let known = [EXT, XFS, BTRFS, TMPFS, OVERLAY, ZFS, F2FS, BCACHEFS];
+    let kind = rustix::fs::statfs(path).map(|system| system.f_type);
+    // The type of the field differs between targets; magic numbers have 32 bits on all.
+    kind.is_ok_and(|kind| {
+        known
+            .iter()
+            .any(|magic| i128::from(*magic) == i128::from(kind) & 0xffff_ffff)
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_precise(_: &Path) -> bool {
+    false
+}

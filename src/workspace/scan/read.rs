@@ -1,0 +1,161 @@
+//! Learns what files hold: from the index, else by reading them, all cores at once.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::Scanner;
+use crate::fs::{self, Context, Metadata};
+use crate::hash::{BlobId, Hasher};
+use crate::path::DepPath;
+use crate::progress::{Event, Interrupt, Work};
+use crate::store::{self, Store, Stored};
+use crate::workspace::{Error, Result};
+
+/// Files of at least this size are read one after the other, each hashed on all cores; smaller
+/// ones are read side by side, each on one.
+const LARGE: u64 = 32 << 20;
+const LARGE_BUFFER: usize = 4 << 20;
+/// Small enough that hashing a buffer starts no work on other cores.
+const SMALL_BUFFER: usize = 128 << 10;
+/// Reading this much again next time costs more than waiting a few milliseconds now.
+const WORTH_WAITING_BYTES: u64 = 4 << 20;
+const WORTH_WAITING_FILES: usize = 256;
+
+/// A file whose id is asked for.
+pub(super) struct OnDisk {
+    /// What the index calls it.
+    pub(super) path: DepPath,
+    /// Where its bytes are, if a link stands at the path.
+    pub(super) target: Option<PathBuf>,
+    /// Taken before it is read.
+    pub(super) stat: Metadata,
+}
+
+impl Scanner<'_> {
+    /// The ids of files, in their order; `None` for one that is gone.
+    pub(super) fn identify(&mut self, files: &[OnDisk]) -> Result<Vec<Option<Stored>>> {
+        let mut found: Vec<Option<Stored>> =
+            files.par_iter().map(|file| self.known(file)).collect();
+        let misses: Vec<usize> = (0..files.len()).filter(|at| found[*at].is_none()).collect();
+        if misses.is_empty() {
+            return Ok(found);
+        }
+        let missed: Vec<&OnDisk> = misses.iter().map(|at| &files[*at]).collect();
+        self.prepare(&missed);
+        let read = self.read_all(&missed)?;
+        for (at, read) in misses.into_iter().zip(read) {
+            if let Some(read) = read {
+                let file = &files[at];
+                self.index.record(file.path.as_str(), &file.stat, read.id);
+            }
+            found[at] = read;
+        }
+        Ok(found)
+    }
+
+    fn known(&self, file: &OnDisk) -> Option<Stored> {
+        let id = self.index.lookup(file.path.as_str(), &file.stat)?;
+        let stored = self.store.is_none_or(|store| store.has(id));
+        let size = file.stat.len();
+        stored.then_some(Stored { id, size })
+    }
+
+    /// Takes the stamp that the files about to be read are judged by. Where many bytes were
+    /// written a moment ago (the outputs of a stage), it waits until they can be remembered.
+    fn prepare(&mut self, files: &[&OnDisk]) {
+        self.index.restamp();
+        let racy = files.iter().filter(|file| self.index.is_racy(&file.stat));
+        let racy: Vec<&Metadata> = racy.map(|file| &file.stat).collect();
+        let bytes: u64 = racy.iter().map(|stat| stat.len()).sum();
+        if bytes >= WORTH_WAITING_BYTES || racy.len() >= WORTH_WAITING_FILES {
+            self.index.wait_out(racy.into_iter());
+        }
+    }
+
+    fn read_all(&self, files: &[&OnDisk]) -> Result<Vec<Option<Stored>>> {
+        self.progress.event(Event::Started {
+            work: Work::Hash,
+            files: files.len() as u64,
+            bytes: files.iter().map(|file| file.stat.len()).sum(),
+        });
+        let is_large = |file: &OnDisk| file.stat.len() >= LARGE;
+        let small: Result<Vec<Option<Stored>>> = files
+            .par_iter()
+            .map(|file| {
+                if is_large(file) {
+                    Ok(None)
+                } else {
+                    self.read(file)
+                }
+            })
+            .collect();
+        let all = small.and_then(|mut all| {
+            for (file, read) in files.iter().zip(&mut all) {
+                if is_large(file) {
+                    *read = self.read(file)?;
+                }
+            }
+            Ok(all)
+        });
+        self.progress.event(Event::Finished);
+        all
+    }
+
+    fn read(&self, file: &OnDisk) -> Result<Option<Stored>> {
+        let at = file.target.clone();
+        let at = at.unwrap_or_else(|| file.path.to_path(self.root));
+        let read = match self.store {
+            Some(store) => put(store, &at, self.interrupt),
+            None => hash(&at, self.interrupt),
+        };
+        let bytes = file.stat.len();
+        self.progress.event(Event::Advanced { files: 1, bytes });
+        match read {
+            Err(Error::Fs(error) | Error::Store(store::Error::Fs(error)))
+                if fs::is_missing(&error.source) && fs::metadata(&at)?.is_none() =>
+            {
+                Ok(None)
+            }
+            read => read.map(Some),
+        }
+    }
+}
+
+fn put(store: &Store, at: &Path, interrupt: &Interrupt) -> Result<Stored> {
+    if interrupt.is_requested() {
+        return Err(Error::Interrupted);
+    }
+    Ok(store.put_file(at)?)
+}
+
+/// Hashes a file without storing it.
+pub(in crate::workspace) fn hash(at: &Path, interrupt: &Interrupt) -> Result<Stored> {
+    let mut file = fs::open(at)?;
+    let length = file.metadata().context("look at", at)?.len();
+    let mut buffer = vec![
+        0;
+        if length >= LARGE {
+            LARGE_BUFFER
+        } else {
+            SMALL_BUFFER
+        }
+    ];
+    let mut hasher = Hasher::new();
+    let mut size = 0;
+    loop {
+        if interrupt.is_requested() {
+            return Err(Error::Interrupted);
+        }
+        let n_read = match file.read(&mut buffer) {
+            Ok(0) => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read.context("read", at)?,
+        };
+        hasher.update(&buffer[..n_read]);
+        size += n_read as u64;
+    }
+    let id = BlobId(hasher.finish());
+    Ok(Stored { id, size })
+}
