@@ -1,3 +1,7 @@
 //! The `esker` program: hands over to the library and turns its result into an exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    esker::cli::main()
+}

@@ -1,1 +1,43 @@
 //! The one integration binary: whole commands on real projects, by their whole output.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests set up files and programs as people do"
+)]
+#![expect(
+    clippy::too_many_lines,
+    reason = "whole outputs stand where they are expected"
+)]
+
+#[cfg(test)]
+mod add;
+#[cfg(test)]
+mod checkout;
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod compare;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod hooks;
+#[cfg(test)]
+mod init;
+#[cfg(test)]
+mod layering;
+#[cfg(test)]
+mod lock;
+#[cfg(test)]
+mod promises;
+#[cfg(test)]
+mod remote;
+#[cfg(test)]
+mod repro;
+#[cfg(test)]
+mod s3;
+#[cfg(test)]
+mod status;

@@ -1,0 +1,78 @@
+use super::super::render::{self, Align};
+use super::super::ui::Tone;
+use super::{CliError, Exit, Ui, World};
+use crate::ops::add::{AddChange, AddReport, add};
+
+/// Track files and directories
+///
+/// Copies their content into the store (without extra disk space where the file system can
+/// share blocks), records them in `esker.lock`, and tells git to ignore them. The files stay
+/// where they are. A path inside a tracked directory updates that directory's record.
+///
+/// Examples:
+///   esker add data/raw
+///   esker add data/raw/2024.csv models/base.bin
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// Files and directories
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<String>,
+}
+
+pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
+    let report = add(world, &args.paths)?;
+    if ui.json {
+        ui.json(&report)?;
+        return Ok(Exit::DONE);
+    }
+    tell(ui, &report);
+    let changed = report
+        .paths
+        .iter()
+        .any(|path| path.change != AddChange::Unchanged);
+    if changed {
+        ui.next("git add esker.lock .gitignore");
+    }
+    Ok(Exit::DONE)
+}
+
+/// One line a path: also for what `commit` adopts.
+pub(super) fn tell(ui: &Ui, report: &AddReport) {
+    let rows: Vec<Vec<String>> = report
+        .paths
+        .iter()
+        .map(|path| {
+            let mark = match path.change {
+                AddChange::Added => ui.paint(Tone::Good, "+"),
+                AddChange::Modified => ui.paint(Tone::Warning, "~"),
+                AddChange::Unchanged => "·".to_owned(),
+            };
+            let files = render::count(path.files.unwrap_or(1), "file");
+            let note = match path.change {
+                AddChange::Unchanged => "unchanged",
+                _ => "",
+            };
+            let cells = [
+                format!("{mark} {}", path.path),
+                files,
+                render::size(path.size),
+            ];
+            let mut row = cells.to_vec();
+            row.push(note.to_owned());
+            row
+        })
+        .collect();
+    for line in render::table(&rows, &[Align::Left, Align::Right, Align::Right]) {
+        ui.say(&line);
+    }
+    for path in report.paths.iter().filter(|path| path.not_ignored) {
+        ui.warn(&format!(
+            "git cannot be told to ignore {:?}: never `git add` it",
+            path.path
+        ));
+    }
+    for path in report.paths.iter().flat_map(|path| &path.not_for_windows) {
+        ui.warn(&format!("Windows cannot hold a file named `{path}`"));
+    }
+}

@@ -1,0 +1,106 @@
+use super::super::exit;
+use super::super::render;
+use super::super::ui::Tone;
+use super::{CliError, Exit, Ui, World};
+use crate::ops::checkout::{CheckoutOptions, CheckoutReport, checkout};
+
+/// Put recorded data into the workspace
+///
+/// Makes tracked data and outputs what `esker.lock` records. git's files stay. Bytes that are
+/// saved nowhere are never overwritten: then nothing is touched, and the paths are named.
+///
+/// Examples:
+///   esker checkout
+///   esker checkout data/raw/2024.csv
+///   esker checkout --rev v0.1 models     (the lock stays; `esker checkout` goes back)
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// Paths; none: everything
+    #[arg(value_name = "PATH")]
+    paths: Vec<String>,
+    /// Take the record of this commit instead of the lock on disk
+    #[arg(long, value_name = "REV")]
+    rev: Option<String>,
+    /// Move what is in the way and saved nowhere into the park, instead of refusing
+    #[arg(short, long)]
+    force: bool,
+}
+
+pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
+    let report = checkout(
+        world,
+        &CheckoutOptions {
+            paths: args.paths.clone(),
+            rev: args.rev.clone(),
+            force: args.force,
+        },
+    )?;
+    if ui.json {
+        ui.json(&report)?;
+    } else {
+        tell(ui, &report);
+        if let Some(rev) = &report.rev {
+            ui.say(&format!(
+                "The lock still records another state; `esker checkout` goes back, `esker add` or `esker commit` keeps {rev}'s"
+            ));
+        }
+    }
+    Ok(Exit::when(!report.missing.is_empty(), exit::DATA))
+}
+
+/// The outcome in a few lines: also for `pull`.
+pub(super) fn tell(ui: &Ui, report: &CheckoutReport) {
+    if report.switched.is_empty() && report.missing.is_empty() {
+        ui.say("Nothing to switch: the workspace matches the record");
+    } else if !report.switched.is_empty() {
+        ui.say(&summary(report));
+    }
+    tell_rest(ui, report);
+}
+
+pub(super) fn summary(report: &CheckoutReport) -> String {
+    let paths: Vec<&str> = report
+        .switched
+        .iter()
+        .map(crate::path::RelPath::as_str)
+        .collect();
+    let mut text = format!(
+        "Switched {} ({})",
+        render::count(paths.len() as u64, "path"),
+        paths.join(", ")
+    );
+    let written = render::count(report.written, "file");
+    text.push_str(&format!(
+        ": {written} written, {}",
+        render::size(report.bytes)
+    ));
+    if report.removed > 0 {
+        text.push_str(&format!(
+            ", {} removed",
+            render::count(report.removed, "file")
+        ));
+    }
+    text
+}
+
+fn tell_rest(ui: &Ui, report: &CheckoutReport) {
+    const SHOWN: usize = 10;
+    if let Some(park) = &report.park {
+        let parked = render::count(report.parked.len() as u64, "path");
+        ui.say(&format!("Moved {parked} out of the way, into {park}"));
+    }
+    for path in report.left.iter().take(SHOWN) {
+        ui.say(&format!("  ? {path}  (not recorded; left as it is)"));
+    }
+    if report.left.len() > SHOWN {
+        ui.say(&format!("  ? … and {} more", report.left.len() - SHOWN));
+    }
+    for missing in report.missing.iter().take(SHOWN) {
+        let mark = ui.paint(Tone::Bad, "!");
+        ui.say(&format!("  {mark} {}  not in the store", missing.path));
+    }
+    if report.missing.len() > SHOWN {
+        ui.say(&format!("  ! … and {} more", report.missing.len() - SHOWN));
+    }
+}

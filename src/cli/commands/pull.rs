@@ -1,0 +1,38 @@
+use super::super::exit;
+use super::push::Transfer;
+use super::{CliError, Exit, Ui, World, checkout, fetch};
+use crate::ops::fetch::pull;
+
+/// Bring data from a remote and put it into the workspace
+///
+/// Fetches what `esker.lock` records and the store lacks, checks every hash, and checks it out.
+/// What can be had is kept even if something is missing; that is then named, with exit code 3.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Paths; none: all that the lock records
+    #[arg(value_name = "PATH")]
+    paths: Vec<String>,
+    #[command(flatten)]
+    transfer: Transfer,
+    /// Move what is in the way and saved nowhere into the park, instead of refusing
+    #[arg(short, long)]
+    force: bool,
+}
+
+pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
+    let report = pull(
+        world,
+        &args.paths,
+        &args.transfer.options(false),
+        args.force,
+    )?;
+    let missing = !report.fetched.missing.is_empty() || !report.checkout.missing.is_empty();
+    if ui.json {
+        ui.json(&report)?;
+    } else {
+        ui.say(&fetch::summary(&report.fetched, "Pulled"));
+        fetch::tell_trouble(ui, &report.fetched);
+        checkout::tell(ui, &report.checkout);
+    }
+    Ok(Exit::when(missing, exit::DATA))
+}

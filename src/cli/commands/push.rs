@@ -1,0 +1,99 @@
+use super::super::exit;
+use super::super::render;
+use super::super::ui::Tone;
+use super::{CliError, Exit, Ui, World};
+use crate::git::Which;
+use crate::ops::Missing;
+use crate::ops::push::{PushReport, TransferOptions, push};
+
+/// Send data to a remote
+///
+/// Sends what the workspace's lock needs, and the locks of commits that no remote-tracking
+/// branch has yet. What the remote has already is not sent again.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    transfer: Transfer,
+    /// Only say what would be sent
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+/// Flags of all commands that talk to a remote.
+#[derive(Debug, clap::Args)]
+pub(super) struct Transfer {
+    /// The remote; none: the default one
+    #[arg(short, long, value_name = "NAME")]
+    remote: Option<String>,
+    /// Transfer so many objects at once
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Also the tips of all branches
+    #[arg(short = 'a', long)]
+    all_branches: bool,
+    /// Also all tags
+    #[arg(short = 'T', long)]
+    all_tags: bool,
+    /// Also every commit of every branch and tag
+    #[arg(short = 'A', long)]
+    all_commits: bool,
+}
+
+impl Transfer {
+    pub(super) fn options(&self, dry_run: bool) -> TransferOptions {
+        let also = [
+            (self.all_branches, Which::Branches),
+            (self.all_tags, Which::Tags),
+            (self.all_commits, Which::All),
+        ];
+        let also = also.into_iter().filter(|(asked, _)| *asked);
+        TransferOptions {
+            remote: self.remote.clone(),
+            jobs: self.jobs,
+            also: also.map(|(_, which)| which).collect(),
+            dry_run,
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
+    let report = push(world, &args.transfer.options(args.dry_run))?;
+    if ui.json {
+        ui.json(&report)?;
+    } else {
+        ui.say(&summary(&report));
+        tell_missing(ui, &report.missing, "here");
+    }
+    Ok(Exit::when(!report.missing.is_empty(), exit::DATA))
+}
+
+pub(super) fn summary(report: &PushReport) -> String {
+    let files = render::count(report.files, "file");
+    let (bytes, sent) = (render::size(report.bytes), render::size(report.sent_bytes));
+    let objects = render::count(report.objects, "object");
+    if report.dry_run {
+        return format!("Would push {files} to `{}`: {bytes}", report.remote);
+    }
+    if report.files == 0 && report.objects == 0 {
+        return format!("Nothing to push: `{}` has everything", report.remote);
+    }
+    format!(
+        "Pushed {files} to `{}`: {bytes} as {sent} in {objects}",
+        report.remote
+    )
+}
+
+/// Names what could not be sent: also what `fetch` and `pull` could not have.
+pub(super) fn tell_missing(ui: &Ui, missing: &[Missing], place: &str) {
+    const SHOWN: usize = 10;
+    for item in missing.iter().take(SHOWN) {
+        let mark = ui.paint(Tone::Bad, "!");
+        ui.say(&format!(
+            "  {mark} {}  not {place} ({:.15})",
+            item.path, item.hash
+        ));
+    }
+    if missing.len() > SHOWN {
+        ui.say(&format!("  ! … and {} more", missing.len() - SHOWN));
+    }
+}

@@ -1,0 +1,204 @@
+use super::super::exit;
+use super::super::render;
+use super::super::ui::Tone;
+use super::{CliError, Exit, Ui, World};
+use crate::ops::metrics::MetricChange;
+use crate::ops::repro::{Action, Failure, ReproOptions, ReproReport, StageRun, repro};
+
+/// Run the stages that are stale
+///
+/// Looks at every stage in order. A stage whose command, inputs, params and outputs are as
+/// recorded is left alone. One that ran before with the same inputs has its outputs restored.
+/// Any other runs; old outputs are moved aside first and put back if it fails.
+///
+/// Examples:
+///   esker repro
+///   esker repro train -j 4
+///   esker repro --dry-run
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// Stages, outputs, or paths inside outputs; none: everything
+    #[arg(value_name = "TARGET")]
+    targets: Vec<String>,
+    /// Run so many stages at once
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Only say what would run, and why
+    #[arg(short = 'n', long, alias = "dry")]
+    dry_run: bool,
+    /// Run stages even if they are fresh
+    #[arg(short, long)]
+    force: bool,
+    /// After a failure, go on with what does not need the failed stage
+    #[arg(short, long)]
+    keep_going: bool,
+    /// Neither restore from the run cache nor add to it
+    #[arg(long)]
+    no_run_cache: bool,
+}
+
+pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
+    let report = repro(
+        world,
+        &ReproOptions {
+            targets: args.targets.clone(),
+            jobs: args.jobs,
+            dry_run: args.dry_run,
+            force: args.force,
+            keep_going: args.keep_going,
+            no_run_cache: args.no_run_cache,
+        },
+    )?;
+    if ui.json {
+        ui.json(&report)?;
+    } else if args.dry_run {
+        show_plan(ui, &report)?;
+    } else {
+        tell(ui, &report);
+    }
+    let exit = Exit::when(report.failed(), exit::NO);
+    Ok(if report.interrupted {
+        Exit(exit::INTERRUPTED)
+    } else {
+        exit
+    })
+}
+
+fn show_plan(ui: &Ui, report: &ReproReport) -> Result<(), CliError> {
+    let n = of(report, Action::Ran).len();
+    ui.answer(&format!(
+        "{n} of {} would run",
+        render::count(report.stages.len() as u64, "stage")
+    ))?;
+    for stage in of(report, Action::Ran) {
+        let reasons: Vec<&str> = stage
+            .reasons
+            .iter()
+            .map(|reason| reason.text.as_str())
+            .collect();
+        ui.answer(&format!("  ~ {:<11} {}", stage.name, reasons.join(", ")))?;
+    }
+    Ok(())
+}
+
+fn of(report: &ReproReport, action: Action) -> Vec<&StageRun> {
+    report
+        .stages
+        .iter()
+        .filter(|stage| stage.action == action)
+        .collect()
+}
+
+fn tell(ui: &Ui, report: &ReproReport) {
+    for name in &report.dropped {
+        ui.say(&format!(
+            "- {name}  no longer in `esker.toml`: dropped from the lock"
+        ));
+    }
+    for stage in of(report, Action::Failed) {
+        tell_failure(ui, stage);
+    }
+    ui.say(&closing(report));
+    let changed = [Action::Ran, Action::Restored]
+        .iter()
+        .any(|action| !of(report, *action).is_empty());
+    if changed && !report.failed() && !report.interrupted {
+        ui.next("git add esker.lock .gitignore && git commit");
+    }
+}
+
+fn tell_failure(ui: &Ui, stage: &StageRun) {
+    let Some(failure) = &stage.failure else {
+        return;
+    };
+    let (what, tail) = describe(failure);
+    let head = ui.paint(Tone::Bad, "error");
+    let safe = "nothing was recorded, and its outputs are as before";
+    ui.say(&format!("\n{head}: `{}` {what}; {safe}", stage.name));
+    for line in tail {
+        ui.say(&format!("  │ {line}"));
+    }
+    if let Some(leavings) = &stage.leavings {
+        ui.say(&format!("  what it had written lies in {leavings}"));
+    }
+    ui.say("");
+}
+
+fn describe(failure: &Failure) -> (String, &[String]) {
+    let list = |items: Vec<String>| items.join(", ");
+    match failure {
+        Failure::Exit { code, tail } => (format!("failed with exit code {code}"), tail),
+        Failure::Signal { signal, tail } => (format!("was killed by signal {signal}"), tail),
+        Failure::Start { message } => (format!("could not be started: {message}"), &[]),
+        Failure::NotWritten { outs } => {
+            let outs = outs.iter().map(|path| format!("`{path}`")).collect();
+            (format!("did not write {}", list(outs)), &[])
+        }
+        Failure::InputsChanged { deps } => {
+            let deps = deps.iter().map(|path| format!("`{path}`")).collect();
+            (
+                format!("read {}, which changed while it ran", list(deps)),
+                &[],
+            )
+        }
+        Failure::Other { message } => (format!("cannot run: {message}"), &[]),
+    }
+}
+
+fn closing(report: &ReproReport) -> String {
+    let (ran, restored) = (of(report, Action::Ran), of(report, Action::Restored));
+    let unchanged = of(report, Action::Unchanged).len() as u64;
+    let seconds =
+        |stages: &[&StageRun]| render::duration(stages.iter().map(|stage| stage.seconds).sum());
+    let mut parts = Vec::new();
+    if !ran.is_empty() {
+        parts.push(format!(
+            "ran {} in {}",
+            render::count(ran.len() as u64, "stage"),
+            seconds(&ran)
+        ));
+    }
+    if !restored.is_empty() {
+        let saved = seconds(&restored);
+        parts.push(format!(
+            "restored {} ({saved} saved)",
+            render::count(restored.len() as u64, "stage")
+        ));
+    }
+    if unchanged > 0 {
+        parts.push(format!("{unchanged} unchanged"));
+    }
+    for (action, word) in [(Action::Failed, "failed"), (Action::Skipped, "not tried")] {
+        match of(report, action).len() {
+            0 => {}
+            n => parts.push(format!("{n} {word}")),
+        }
+    }
+    if parts.is_empty() {
+        return "No stages to run".to_owned();
+    }
+    let mut text = parts.join(", ");
+    text[..1].make_ascii_uppercase();
+    if ran.is_empty() && restored.is_empty() && !report.failed() {
+        return format!("Nothing to do: {text}");
+    }
+    let metrics: Vec<String> = report.metrics.iter().map(metric).collect();
+    if !metrics.is_empty() && !report.failed() {
+        text.push_str(&format!(": {}", metrics.join(", ")));
+    }
+    text
+}
+
+fn metric(change: &MetricChange) -> String {
+    let mut text = format!("{} {}", change.key, render::metric(change.new.as_ref()));
+    if let Some(delta) = change.delta.filter(|delta| *delta != 0.0) {
+        let worse = if change.better == Some(false) {
+            ", worse"
+        } else {
+            ""
+        };
+        text.push_str(&format!(" ({delta:+.4}{worse})"));
+    }
+    text
+}

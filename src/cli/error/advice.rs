@@ -1,0 +1,281 @@
+//! What each error is called, how the program ends with it, and what to do about it.
+
+use super::super::exit::{BUG, CANNOT, DATA, INTERRUPTED, NO};
+use super::super::render;
+use super::{CliError, remote};
+use crate::ops::Error;
+use crate::path::RelPath;
+use crate::tree::Entry;
+use crate::workspace::Refusal;
+use crate::{git, metrics, path, pipeline, project, store, workspace};
+
+/// Names an error and says what to do.
+pub(super) fn advise(error: &Error) -> CliError {
+    let text = error.to_string();
+    match error {
+        Error::Fs(_) => CliError::new("E0901", CANNOT, text),
+        Error::Path(error) => path_error(error, text),
+        Error::Tree(_) => CliError::new("E0508", DATA, text),
+        Error::Project(error) => project_error(error, text),
+        Error::Store(error) => store_error(error, text),
+        Error::Git(error) => git_error(error, text),
+        Error::Metrics(error) => metrics_error(error, text),
+        Error::Workspace(error) => workspace_error(error, text),
+        Error::Pipeline(error) => pipeline_error(error, text),
+        Error::Remote(error) => remote::remote_error(error, text),
+        Error::Interrupted => CliError::new("E0904", INTERRUPTED, text)
+            .detail("what was finished is kept; run it again to go on"),
+        _ => own_error(error, text),
+    }
+}
+
+fn own_error(error: &Error, text: String) -> CliError {
+    match error {
+        Error::AlreadyAProject(_) => {
+            CliError::new("E0103", CANNOT, text).hint("see what it tracks: esker status")
+        }
+        Error::LockIgnored => CliError::new("E0104", CANNOT, text)
+            .hint("find the rule with `git check-ignore -v esker.lock`, and remove it"),
+        Error::NoRemote => CliError::new("E0401", CANNOT, text).hint("esker remote add NAME URL"),
+        Error::NoDefaultRemote(_) => CliError::new("E0402", CANNOT, text)
+            .hint("name one with `--remote`, or write `default = true` below one in esker.toml"),
+        Error::UnknownRemote { suggestion, .. } => CliError::new("E0403", CANNOT, text)
+            .hint("esker remote list")
+            .suggest(suggestion.as_deref()),
+        Error::RemoteExists { name, .. } => CliError::new("E0404", CANNOT, text).hint(format!(
+            "take another name, or remove it first: esker remote remove {name}"
+        )),
+        Error::RemoteName(_) => CliError::new("E0405", CANNOT, text),
+        Error::ForeignHash { .. } => CliError::new("E0507", CANNOT, text),
+        Error::NothingToCommit { stage, .. } => CliError::new("E0211", CANNOT, text)
+            .hint(format!("run it instead: esker repro {stage}")),
+        Error::DataChanged(paths) => CliError::new("E0308", NO, text)
+            .details(paths.iter().map(|path| format!("~ {path}")))
+            .detail("nothing has run")
+            .hint(format!(
+                "record it with `esker add {}`, or go back with `esker checkout`",
+                first(paths)
+            )),
+        Error::DataAbsent(paths) => CliError::new("E0309", DATA, text)
+            .details(paths.iter().map(|path| format!("- {path}")))
+            .detail("nothing has run")
+            .hint("esker checkout    (or `esker pull`, if this clone never had it)"),
+        _ => tracking_error(error, text),
+    }
+}
+
+fn tracking_error(error: &Error, text: String) -> CliError {
+    match error {
+        Error::Refused(refusals) => refused(refusals, text),
+        Error::NotThere { suggestion, .. } => CliError::new("E0302", CANNOT, text).suggest(suggestion.as_deref()),
+        Error::TrackedByGit { path, files } => CliError::new("E0303", CANNOT, text)
+            .detail(format!("{} of it in git's index", render::count(*files as u64, "file")))
+            .hint(format!("hand it over to esker: git rm -r --cached {path} && esker add {path}")),
+        Error::StageOutput { stage, .. } => CliError::new("E0304", CANNOT, text)
+            .hint(format!("`esker repro {stage}` records it, or `esker commit {stage}` as it is")),
+        Error::HoldsTracked { tracked, path } => CliError::new("E0305", CANNOT, text)
+            .hint(format!("track its parts apart, or remove the block of `{tracked}` from esker.lock and add `{path}`")),
+        Error::NotTracked { suggestion, .. } => CliError::new("E0307", CANNOT, text)
+            .hint("esker status")
+            .suggest(suggestion.as_deref()),
+        Error::WholeProject(_) => CliError::new("E0306", CANNOT, text).hint("name files or directories in it"),
+        Error::OwnFile(_) => CliError::new("E0306", CANNOT, text).hint("leave it to git"),
+        _ => CliError::new("E0900", CANNOT, text),
+    }
+}
+
+fn first(paths: &[RelPath]) -> &str {
+    paths.first().map(RelPath::as_str).unwrap_or_default()
+}
+
+fn refused(refusals: &[Refusal], text: String) -> CliError {
+    const SHOWN: usize = 10;
+    let line = |refusal: &Refusal| {
+        let size = match &refusal.actual {
+            Entry::File { size, .. } => render::size(*size),
+            Entry::Symlink { .. } => "link".to_owned(),
+            Entry::EmptyDir => "empty directory".to_owned(),
+        };
+        format!("~ {}   {size}", refusal.path)
+    };
+    let more = refusals.len().saturating_sub(SHOWN);
+    let more = (more > 0).then(|| format!("… and {more} more"));
+    let path = refusals
+        .first()
+        .map(|refusal| refusal.path.as_str())
+        .unwrap_or_default();
+    CliError::new("E0301", NO, text)
+        .details(refusals.iter().take(SHOWN).map(line))
+        .details(more)
+        .detail("nothing was touched")
+        .hint(format!("keep it with `esker add {path}` (a stage's output: `esker commit`), or move it out of the way with `--force`"))
+}
+
+fn path_error(error: &path::Error, text: String) -> CliError {
+    match error {
+        path::Error::Outside(_) | path::Error::Absolute(_) => CliError::new("E0310", CANNOT, text)
+            .hint("esker tracks what lies below `esker.toml`; see where that is: esker root"),
+        _ => CliError::new("E0314", CANNOT, text),
+    }
+}
+
+fn project_error(error: &project::Error, text: String) -> CliError {
+    match error {
+        project::Error::Fs(_) => CliError::new("E0901", CANNOT, text),
+        project::Error::NoProject => CliError::new("E0102", CANNOT, text).hint("esker init"),
+        project::Error::Manifest {
+            at,
+            suggestion,
+            file,
+            ..
+        } => {
+            let error = CliError::new("E0201", CANNOT, text).suggest(suggestion.as_deref());
+            match at {
+                Some(at) => error.at(at, ""),
+                None => error.detail(file.clone()),
+            }
+        }
+        project::Error::ManifestTooNew { at, .. } => CliError::new("E0202", CANNOT, text)
+            .at(at, "")
+            .hint("upgrade esker"),
+        project::Error::LockDamaged { at, .. } => {
+            let error = CliError::new("E0502", DATA, text)
+                .hint("take the last committed one: git restore esker.lock");
+            match at {
+                Some(at) => error.at(at, ""),
+                None => error,
+            }
+        }
+        project::Error::LockConflict { line } => CliError::new("E0503", NO, text)
+            .detail(format!("esker.lock:{line}"))
+            .hint("esker lock --resolve --ours    (or --theirs)"),
+        project::Error::LockTooNew { .. } => {
+            CliError::new("E0504", CANNOT, text).hint("upgrade esker")
+        }
+    }
+}
+
+pub(super) fn store_error(error: &store::Error, text: String) -> CliError {
+    match error {
+        store::Error::Fs(_) => CliError::new("E0901", CANNOT, text),
+        store::Error::Missing(_) => CliError::new("E0505", DATA, text).hint("esker pull"),
+        store::Error::Corrupt { .. } => CliError::new("E0501", DATA, text)
+            .detail("it was moved to the store's quarantine")
+            .hint("`esker pull` fetches a good copy, if a remote has one"),
+        store::Error::Mismatch { .. } => {
+            CliError::new("E0506", DATA, text).detail("nothing was kept of it")
+        }
+        store::Error::Changed(_) => {
+            CliError::new("E0313", NO, text).hint("run it again when nothing writes there")
+        }
+        store::Error::NotAFile(_) => CliError::new("E0311", CANNOT, text),
+        store::Error::NotKept(_) => CliError::new("E0970", BUG, text),
+    }
+}
+
+fn git_error(error: &git::Error, text: String) -> CliError {
+    match error {
+        git::Error::NoRepository(_) => CliError::new("E0101", CANNOT, text).hint("git init"),
+        git::Error::UnknownRev(_) => {
+            CliError::new("E0105", CANNOT, text).hint("git log --oneline --all")
+        }
+        git::Error::Owner { dir, .. } => CliError::new("E0106", CANNOT, text).hint(format!(
+            "if you trust it: git config --global --add safe.directory {}",
+            dir.display()
+        )),
+        git::Error::HookTaken { .. } => CliError::new("E0107", CANNOT, text)
+            .hint("move one of the two away, then install again"),
+        git::Error::Fs(_) => CliError::new("E0901", CANNOT, text),
+        git::Error::TooLarge { .. } | git::Error::Git { .. } => {
+            CliError::new("E0903", CANNOT, text)
+        }
+    }
+}
+
+fn metrics_error(error: &metrics::Error, text: String) -> CliError {
+    match error {
+        metrics::Error::Fs(_) => CliError::new("E0901", CANNOT, text),
+        metrics::Error::UnknownFormat(_) => {
+            CliError::new("E0210", CANNOT, text).hint("name it `.yaml`, `.toml` or `.json`")
+        }
+        metrics::Error::Syntax { .. } => CliError::new("E0210", CANNOT, text),
+    }
+}
+
+fn workspace_error(error: &workspace::Error, text: String) -> CliError {
+    match error {
+        workspace::Error::Fs(_) => CliError::new("E0901", CANNOT, text),
+        workspace::Error::Store(error) => store_error(error, text),
+        workspace::Error::Tree(_) => CliError::new("E0508", DATA, text),
+        workspace::Error::Path(error) => path_error(error, text),
+        workspace::Error::Interrupted => advise(&Error::Interrupted),
+        workspace::Error::Special { .. } | workspace::Error::DepNotFile(_) => {
+            CliError::new("E0311", CANNOT, text).hint("remove it, or exclude it in `.eskerignore`")
+        }
+        workspace::Error::LinkOutside { .. } | workspace::Error::LinkNotFile { .. } => {
+            CliError::new("E0312", CANNOT, text)
+                .hint("put the content itself there, or exclude the link in `.eskerignore`")
+        }
+        workspace::Error::Nested(_) => CliError::new("E0315", CANNOT, text)
+            .hint("track it from there: each `esker.toml` is a project of its own"),
+        workspace::Error::LinkedParent(_) => CliError::new("E0316", NO, text)
+            .hint("replace the link by a directory, then run it again"),
+        workspace::Error::Occupied(_) | workspace::Error::Unsaved(_) => {
+            CliError::new("E0301", NO, text).hint("run it again: it goes on where it stopped")
+        }
+        workspace::Error::Placed { .. } => CliError::new("E0509", DATA, text)
+            .hint("remove that file: esker then treats what is in the workspace as yours"),
+    }
+}
+
+fn pipeline_error(error: &pipeline::Error, text: String) -> CliError {
+    match error {
+        pipeline::Error::MissingDep { at, suggestion, .. } => {
+            let error = CliError::new("E0203", CANNOT, text)
+                .at(at, "no stage writes it, nothing tracks it");
+            match suggestion {
+                Some((path, who)) => error.hint(format!("did you mean `{path}` ({who})?")),
+                None => error,
+            }
+        }
+        pipeline::Error::UnknownStage { at, suggestion, .. } => {
+            CliError::new("E0204", CANNOT, text)
+                .at(at, "no stage of this name")
+                .suggest(suggestion.as_deref())
+        }
+        pipeline::Error::UnknownTarget { suggestion, .. } => CliError::new("E0208", CANNOT, text)
+            .hint("esker stage list")
+            .suggest(suggestion.as_deref()),
+        pipeline::Error::MissingParam(missing) => CliError::new("E0209", CANNOT, text)
+            .at(&missing.at, "")
+            .suggest(missing.suggestion.as_deref()),
+        pipeline::Error::Fs(_) | pipeline::Error::Spawn { .. } | pipeline::Error::Result(_) => {
+            CliError::new("E0901", CANNOT, text)
+        }
+        pipeline::Error::NoDirectory { .. } => CliError::new("E0212", CANNOT, text),
+        pipeline::Error::NothingToRecord { .. } => CliError::new("E0211", CANNOT, text),
+        _ => graph_error(error, text),
+    }
+}
+
+fn graph_error(error: &pipeline::Error, text: String) -> CliError {
+    match error {
+        pipeline::Error::OverlappingOuts { first, second } => {
+            let by = |stage: &str| format!("by `{stage}`");
+            CliError::new("E0207", CANNOT, text)
+                .at(&first.2, &by(&first.0))
+                .at(&second.2, &by(&second.0))
+                .hint("give each its own output")
+        }
+        pipeline::Error::OutIsTracked { at, path, .. } => CliError::new("E0206", CANNOT, text)
+            .at(at, "")
+            .hint(format!(
+                "remove the block of `{path}` from esker.lock, or the output from the stage"
+            )),
+        pipeline::Error::Cycle { at, .. } => {
+            let error = CliError::new("E0205", CANNOT, text);
+            at.iter().fold(error, |error, at| error.at(at, ""))
+        }
+        _ => CliError::new("E0900", CANNOT, text),
+    }
+}

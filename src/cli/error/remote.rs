@@ -1,0 +1,48 @@
+//! What to do when a remote refuses, is not there, or is damaged.
+
+use super::super::exit::{CANNOT, DATA, REMOTE};
+use super::{CliError, advice};
+use crate::ops;
+use crate::remote::Error;
+
+/// Names an error of a remote and says what to do.
+pub(super) fn remote_error(error: &Error, text: String) -> CliError {
+    match error {
+        Error::Store(error) => advice::store_error(error, text),
+        Error::Fs(_) => CliError::new("E0901", CANNOT, text),
+        Error::Tree(_) => CliError::new("E0508", DATA, text),
+        Error::Pack(_) => CliError::new("E0506", DATA, text),
+        Error::Interrupted => advice::advise(&ops::Error::Interrupted),
+        Error::Unreachable { .. } => CliError::new("E0411", REMOTE, text)
+            .detail("what was sent or received is kept; run it again to go on")
+            .hint("check the url with `esker remote list`, and the network"),
+        Error::Denied {
+            remote, key_source, ..
+        } => CliError::new("E0412", REMOTE, text).hint(denied(remote, key_source)),
+        Error::NoCredentials { .. } => CliError::new("E0413", REMOTE, text).hint(
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile below the remote: profile = \"…\"",
+        ),
+        Error::NoBucket { .. } => CliError::new("E0414", REMOTE, text)
+            .hint("create it, or correct the url in esker.toml"),
+        Error::MissingDirectory { .. } => CliError::new("E0415", REMOTE, text)
+            .hint("if it is a mount, mount it; if nothing was pushed yet: esker push"),
+        Error::UnknownScheme { .. } => CliError::new("E0416", CANNOT, text)
+            .hint("this version knows directories and s3://bucket/prefix"),
+        Error::TooNew { .. } => CliError::new("E0417", REMOTE, text).hint("upgrade esker"),
+        Error::Protocol { .. } => CliError::new("E0418", REMOTE, text),
+        Error::Damaged { .. } => CliError::new("E0506", DATA, text)
+            .detail("nothing of it was taken for data")
+            .hint("push again from a clone that has the data"),
+    }
+}
+
+fn denied(remote: &str, key_source: &str) -> String {
+    match key_source.starts_with("profile") {
+        true => format!(
+            "check the keys of that profile, or name another below `[remote.{remote}]`: profile = \"…\""
+        ),
+        false => format!(
+            "check that key, or name a profile below `[remote.{remote}]`, which beats the environment: profile = \"…\""
+        ),
+    }
+}

@@ -1,0 +1,276 @@
+//! `checkout`: puts recorded data into the workspace, and never over bytes saved nowhere.
+
+use std::collections::BTreeMap;
+
+use super::content::{self, Missing, restrict, stored};
+use super::{Error, Result, Site, World};
+use crate::hash::BlobId;
+use crate::path::RelPath;
+use crate::project::Lock;
+use crate::tree::{Entry, Tree};
+use crate::workspace::{self, CheckoutPlan, Index, Park, Placed, PlacedItem, Rules};
+
+/// What to check out.
+#[derive(Clone, Debug, Default)]
+pub struct CheckoutOptions {
+    /// Paths as typed; none: all.
+    pub paths: Vec<String>,
+    /// The commit whose record is wanted; none: the lock on disk.
+    pub rev: Option<String>,
+    /// Park what is in the way instead of refusing.
+    pub force: bool,
+}
+
+/// What a checkout did.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct CheckoutReport {
+    /// The commit whose record was taken, shortened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rev: Option<String>,
+    /// Tracked paths and outputs of which something was written or removed.
+    pub switched: Vec<RelPath>,
+    /// Files written.
+    pub written: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files removed.
+    pub removed: u64,
+    /// Paths parked because of `force`, and where.
+    pub parked: Vec<RelPath>,
+    /// Where they were parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub park: Option<String>,
+    /// Files that neither side knows, left as they are.
+    pub left: Vec<RelPath>,
+    /// What the store does not have.
+    pub missing: Vec<Missing>,
+}
+
+/// Checks out what a person asked for.
+pub fn checkout(world: &World<'_>, options: &CheckoutOptions) -> Result<CheckoutReport> {
+    let site = Site::open(world)?;
+    let _guard = site.guard()?;
+    let rev = options
+        .rev
+        .as_deref()
+        .map(|name| site.git.rev(name))
+        .transpose()?;
+    let lock = match &rev {
+        Some(rev) => site.lock_at(rev)?,
+        None => site.lock()?,
+    };
+    let targets = site.stored_paths(&lock, &options.paths)?;
+    let mut report = switch(&site, &lock, &targets, options.force)?;
+    report.rev = rev.map(|rev| rev.short().to_owned());
+    Ok(report)
+}
+
+/// Makes the workspace hold what a lock records at these paths (none: everywhere). The caller
+/// holds the guard.
+pub(super) fn switch(
+    site: &Site<'_>,
+    lock: &Lock,
+    targets: &[RelPath],
+    force: bool,
+) -> Result<CheckoutReport> {
+    let mut index = site.index();
+    let mut placed = Placed::load(&site.layout.placed())?;
+    let sides = gather(site, lock, targets, &placed, &mut index)?;
+    let saved = |id: BlobId| site.store.has(id);
+    let plan = workspace::plan(&sides.wanted, &sides.actual, &sides.placed, &saved);
+    if !plan.refuse.is_empty() && !force {
+        return Err(Error::Refused(plan.refuse));
+    }
+    let park = force.then(|| Park::new(&site.layout.park(), "checkout"));
+    let applied = workspace::apply(
+        &plan,
+        &site.layout.root,
+        &site.store,
+        &mut index,
+        park.as_ref(),
+        site.world.progress,
+        site.world.interrupt,
+    )?;
+    update_placed(site, &mut placed, &sides, &plan)?;
+    placed.save(&site.layout.placed())?;
+    let _ = index.save(&site.layout.index());
+    let mut missing = sides.missing_trees;
+    missing.extend(plan.missing.iter().map(|(path, id)| Missing {
+        path: path.clone(),
+        hash: format!("b3:{id}"),
+    }));
+    let parked_at = park.filter(|_| !applied.parked.is_empty());
+    Ok(CheckoutReport {
+        rev: None,
+        switched: touched_roots(&plan, &sides.roots),
+        written: applied.written,
+        bytes: applied.bytes,
+        removed: applied.removed,
+        parked: applied.parked,
+        park: parked_at.map(|park| park.dir.display().to_string()),
+        left: plan.left,
+        missing,
+    })
+}
+
+/// The three sides of a checkout, within its targets, and what they come from.
+struct Sides {
+    /// Every tracked path of either side.
+    roots: Vec<RelPath>,
+    /// The tracked paths that are wanted, and whether each is a directory.
+    wanted_roots: BTreeMap<RelPath, bool>,
+    targets: Vec<RelPath>,
+    wanted: Tree,
+    actual: Tree,
+    placed: Tree,
+    /// What was placed, outside the targets too.
+    placed_everywhere: Tree,
+    /// Directories whose listing the store does not have.
+    missing_trees: Vec<Missing>,
+}
+
+fn gather(
+    site: &Site<'_>,
+    lock: &Lock,
+    targets: &[RelPath],
+    placed: &Placed,
+    index: &mut Index,
+) -> Result<Sides> {
+    let chosen = |root: &RelPath| targets.is_empty() || targets.iter().any(|t| t.overlaps(root));
+    let mut wanted = Vec::new();
+    let mut wanted_roots = BTreeMap::new();
+    let mut missing_trees = Vec::new();
+    for (root, recorded) in stored(lock) {
+        if !chosen(&root) {
+            continue;
+        }
+        match content::entries(&site.store, &root, recorded)? {
+            Some(entries) => {
+                wanted.extend(entries);
+                wanted_roots.insert(root, recorded.files.is_some());
+            }
+            None => missing_trees.push(Missing {
+                path: root,
+                hash: recorded.hash.to_string(),
+            }),
+        }
+    }
+    let unknown = |root: &RelPath| {
+        missing_trees
+            .iter()
+            .any(|missing| missing.path.overlaps(root))
+    };
+    let mut roots: Vec<RelPath> = placed
+        .paths
+        .keys()
+        .filter(|root| chosen(root))
+        .cloned()
+        .collect();
+    roots.extend(wanted_roots.keys().cloned());
+    roots.retain(|root| !unknown(root));
+    roots.sort();
+    roots.dedup();
+    let mut actual = Vec::new();
+    let mut scanner = site.scanner(index);
+    for root in outermost(&roots) {
+        let found = scanner.scan(root, Rules::Data)?;
+        actual.extend(content::found_entries(root, &found));
+    }
+    let placed_everywhere = placed.to_tree(&site.store)?;
+    let known = roots.clone();
+    let placed_here: Vec<_> = placed_everywhere
+        .iter()
+        .filter(|(path, _)| known.iter().any(|root| path.starts_with(root)))
+        .map(|(path, entry)| (path.clone(), entry.clone()))
+        .collect();
+    Ok(Sides {
+        wanted: restrict(&Tree::new(wanted)?, targets)?,
+        actual: restrict(&Tree::new(actual)?, targets)?,
+        placed: restrict(&Tree::new(placed_here)?, targets)?,
+        targets: targets.to_vec(),
+        roots,
+        wanted_roots,
+        placed_everywhere,
+        missing_trees,
+    })
+}
+
+/// The paths that lie below no other of a sorted list.
+fn outermost(roots: &[RelPath]) -> Vec<&RelPath> {
+    let mut kept: Vec<&RelPath> = Vec::new();
+    for root in roots {
+        if !kept.iter().any(|outer| root.starts_with(outer)) {
+            kept.push(root);
+        }
+    }
+    kept
+}
+
+/// Records what lies in the workspace now as the baseline of the next checkout: the wanted
+/// entries that could be had within the targets, and what was placed before outside them.
+fn update_placed(
+    site: &Site<'_>,
+    placed: &mut Placed,
+    sides: &Sides,
+    plan: &CheckoutPlan,
+) -> Result<()> {
+    let within = |path: &RelPath| {
+        sides.targets.is_empty() || sides.targets.iter().any(|target| path.starts_with(target))
+    };
+    let absent = |path: &RelPath| plan.missing.iter().any(|(missing, _)| missing == path);
+    let wanted = sides.wanted.iter().filter(|(path, _)| !absent(path));
+    let before = sides
+        .placed_everywhere
+        .iter()
+        .filter(|(path, _)| !within(path));
+    let after: Vec<(RelPath, Entry)> = wanted
+        .chain(before)
+        .map(|(path, entry)| (path.clone(), entry.clone()))
+        .collect();
+    for root in &sides.roots {
+        let below = after.iter().filter(|(path, _)| path.starts_with(root));
+        let below: Vec<(RelPath, Entry)> = below.cloned().collect();
+        match placed_item(site, root, sides.wanted_roots.get(root), below)? {
+            Some(item) => placed.paths.insert(root.clone(), item),
+            None => placed.paths.remove(root),
+        };
+    }
+    Ok(())
+}
+
+fn placed_item(
+    site: &Site<'_>,
+    root: &RelPath,
+    wanted_dir: Option<&bool>,
+    entries: Vec<(RelPath, Entry)>,
+) -> Result<Option<PlacedItem>> {
+    if let [(path, Entry::File { id, size, exec })] = &entries[..]
+        && path == root
+    {
+        let (id, size, exec) = (*id, *size, *exec);
+        return Ok(Some(PlacedItem::File { id, size, exec }));
+    }
+    if entries.is_empty() && wanted_dir != Some(&true) {
+        return Ok(None);
+    }
+    let below = entries
+        .into_iter()
+        .filter_map(|(path, entry)| Some((path.strip_prefix(root)?, entry)));
+    let tree = Tree::new(below.collect())?;
+    Ok(Some(PlacedItem::Dir(workspace::write_tree(
+        &site.store,
+        &tree,
+    )?)))
+}
+
+fn touched_roots(plan: &CheckoutPlan, roots: &[RelPath]) -> Vec<RelPath> {
+    let written = plan
+        .create
+        .iter()
+        .chain(&plan.replace)
+        .map(|(path, _)| path);
+    let refused = plan.refuse.iter().map(|refusal| &refusal.path);
+    let touched: Vec<&RelPath> = written.chain(&plan.remove).chain(refused).collect();
+    let hit = |root: &&RelPath| touched.iter().any(|path| path.starts_with(root));
+    roots.iter().filter(hit).cloned().collect()
+}

@@ -1,0 +1,101 @@
+//! `commit`: adopts what is on disk as the record, without running anything.
+
+use std::collections::BTreeMap;
+
+use super::add::{Added, Work};
+use super::content::{to_placed, to_recorded};
+use super::facts::Observer;
+use super::metrics::numbers_of;
+use super::{Error, Result, Site, World};
+use crate::path::RelPath;
+use crate::pipeline::Graph;
+use crate::project::Lock;
+use crate::workspace::{self, Found, Placed};
+
+/// What was adopted.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct CommitReport {
+    /// Stages whose inputs and outputs were recorded as they are.
+    pub stages: Vec<String>,
+    /// Tracked paths that were recorded as they are.
+    pub paths: Vec<Added>,
+}
+
+/// Records targets as they are on disk: stages by name or output, and tracked paths.
+pub fn commit(world: &World<'_>, targets: &[String]) -> Result<CommitReport> {
+    let site = Site::open(world)?;
+    let _guard = site.guard()?;
+    let mut lock = site.lock()?;
+    let graph = site.graph(&lock)?;
+    let mut report = CommitReport::default();
+    let mut placed = Placed::load(&site.layout.placed())?;
+    for target in targets {
+        if let Some(path) = tracked_path(&site, &lock, target) {
+            let mut work = Work {
+                index: site.index(),
+                placed: Placed::load(&site.layout.placed())?,
+                site: &site,
+            };
+            report.paths.push(work.add_one(&mut lock, &path)?);
+            placed.paths.extend(work.placed.paths);
+            let _ = work.index.save(&site.layout.index());
+        } else {
+            let stage = graph.target(target)?.name.clone();
+            adopt(&site, &mut lock, &graph, &stage, &mut placed)?;
+            report.stages.push(stage);
+        }
+    }
+    site.save(&lock)?;
+    placed.save(&site.layout.placed())?;
+    Ok(report)
+}
+
+fn tracked_path(site: &Site<'_>, lock: &Lock, target: &str) -> Option<RelPath> {
+    let path = site.path(target).ok()?;
+    let held = lock.data.keys().any(|root| path.starts_with(root));
+    held.then_some(path)
+}
+
+fn adopt(
+    site: &Site<'_>,
+    lock: &mut Lock,
+    graph: &Graph,
+    name: &str,
+    placed: &mut Placed,
+) -> Result<()> {
+    let stage = &graph.stages()[name];
+    let mut observer = Observer::new(site, lock, graph);
+    let (facts, missing) = observer.facts(stage)?;
+    if let Some(missing) = missing.into_iter().next() {
+        return Err(crate::pipeline::Error::MissingParam(Box::new(missing)).into());
+    }
+    if let Some((path, _)) = facts.deps.iter().find(|(_, hash)| hash.is_none()) {
+        return Err(Error::NothingToCommit {
+            stage: name.to_owned(),
+            path: path.to_string(),
+        });
+    }
+    let mut outs = BTreeMap::new();
+    let mut found_outs = BTreeMap::new();
+    for path in &stage.outs {
+        let found = observer.store(path)?.clone();
+        let recorded = to_recorded(&found).ok_or_else(|| Error::NothingToCommit {
+            stage: name.to_owned(),
+            path: path.to_string(),
+        })?;
+        if let Found::Dir(tree) = &found {
+            workspace::write_tree(&site.store, tree)?;
+        }
+        if let Some(item) = to_placed(&site.store, &found)? {
+            placed.paths.insert(path.clone(), item);
+        }
+        outs.insert(path.clone(), recorded);
+        found_outs.insert(path.clone(), found);
+    }
+    let metrics = numbers_of(site, &found_outs)?;
+    let mut record = stage.record(&facts, outs, metrics)?;
+    record.adopted = true;
+    lock.stages.insert(name.to_owned(), record);
+    observer.save_index();
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! What a lock names, as entries and trees.
+
+use std::collections::BTreeMap;
+
+use super::{Error, Result};
+use crate::hash::{BlobId, ContentId, TreeId};
+use crate::path::RelPath;
+use crate::project::{DepHash, Lock, Recorded};
+use crate::store::{self, Store};
+use crate::tree::{Entry, Tree};
+use crate::workspace::{self, Found, PlacedItem};
+
+/// Something that a verb needed and nobody here has.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Missing {
+    /// The path that needs it.
+    pub path: RelPath,
+    /// Its id.
+    pub hash: String,
+}
+
+/// Every path whose content the store keeps for a lock: tracked data and outputs.
+pub(super) fn stored(lock: &Lock) -> BTreeMap<RelPath, &Recorded> {
+    let data = lock.data.iter();
+    let outs = lock.stages.values().flat_map(|stage| &stage.outs);
+    data.chain(outs)
+        .map(|(path, recorded)| (path.clone(), recorded))
+        .collect()
+}
+
+/// What the store lists for a recorded path; `None` if the tree of a directory is not there.
+pub(super) fn entries(
+    store: &Store,
+    path: &RelPath,
+    recorded: &Recorded,
+) -> Result<Option<Vec<(RelPath, Entry)>>> {
+    let digest = recorded.hash.digest().ok_or_else(|| Error::ForeignHash {
+        path: path.clone(),
+        hash: recorded.hash.to_string(),
+    })?;
+    if recorded.files.is_none() {
+        let file = Entry::File {
+            id: BlobId(digest),
+            size: recorded.size,
+            exec: recorded.exec,
+        };
+        return Ok(Some(vec![(path.clone(), file)]));
+    }
+    match workspace::read_tree(store, TreeId(digest)) {
+        Ok(tree) => Ok(Some(tree.below(path))),
+        Err(workspace::Error::Store(store::Error::Missing(_))) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What was found, as the lock would record it; `None` if nothing is there.
+pub(super) fn to_recorded(found: &Found) -> Option<Recorded> {
+    match found {
+        Found::Missing => None,
+        Found::File { id, size, exec } => Some(Recorded {
+            hash: ContentId::from(*id),
+            size: *size,
+            files: None,
+            exec: *exec,
+        }),
+        Found::Dir(tree) => Some(Recorded {
+            hash: ContentId::from(tree.id()),
+            size: tree.bytes(),
+            files: Some(tree.files()),
+            exec: false,
+        }),
+    }
+}
+
+/// What was found, as a dependency records it.
+pub(super) fn to_dep_hash(found: &Found) -> Option<DepHash> {
+    to_recorded(found).map(|recorded| dep_hash(&recorded))
+}
+
+/// A record as a dependency on it would stand in the lock.
+pub(super) fn dep_hash(recorded: &Recorded) -> DepHash {
+    DepHash {
+        hash: recorded.hash.clone(),
+        exec: recorded.exec,
+    }
+}
+
+/// What was found, entry by entry.
+pub(super) fn found_entries(path: &RelPath, found: &Found) -> Vec<(RelPath, Entry)> {
+    match found {
+        Found::Missing => Vec::new(),
+        Found::Dir(tree) => tree.below(path),
+        Found::File { id, size, exec } => {
+            let (id, size, exec) = (*id, *size, *exec);
+            vec![(path.clone(), Entry::File { id, size, exec })]
+        }
+    }
+}
+
+/// What was found, as the baseline of the next checkout. The nodes of a tree go into the store.
+pub(super) fn to_placed(store: &Store, found: &Found) -> Result<Option<PlacedItem>> {
+    Ok(match found {
+        Found::Missing => None,
+        Found::File { id, size, exec } => Some(PlacedItem::File {
+            id: *id,
+            size: *size,
+            exec: *exec,
+        }),
+        Found::Dir(tree) => Some(PlacedItem::Dir(workspace::write_tree(store, tree)?)),
+    })
+}
+
+/// Whether the store has every file of some entries.
+pub(super) fn all_saved(store: &Store, entries: &[(RelPath, Entry)]) -> bool {
+    entries.iter().all(|(_, entry)| match entry {
+        Entry::File { id, .. } => store.has(*id),
+        Entry::Symlink { .. } | Entry::EmptyDir => true,
+    })
+}
+
+/// The entries of a tree at, above or below some paths; no paths: all of them.
+pub(super) fn restrict(tree: &Tree, targets: &[RelPath]) -> Result<Tree> {
+    if targets.is_empty() {
+        return Ok(tree.clone());
+    }
+    let inside = |path: &RelPath| targets.iter().any(|target| path.starts_with(target));
+    let entries = tree.iter().filter(|(path, _)| inside(path));
+    Ok(Tree::new(
+        entries
+            .map(|(path, entry)| (path.clone(), entry.clone()))
+            .collect(),
+    )?)
+}

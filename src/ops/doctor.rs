@@ -1,0 +1,143 @@
+//! `doctor`: what a bug report needs, and what is not as it should be.
+
+use super::{Result, Site, World};
+use crate::fs;
+use crate::git::Git;
+
+/// What was looked at.
+#[derive(Debug, serde::Serialize)]
+pub struct DoctorReport {
+    /// The version of esker.
+    pub version: &'static str,
+    /// The operating system and processor.
+    pub platform: String,
+    /// Everything that was checked.
+    pub checks: Vec<Check>,
+}
+
+impl DoctorReport {
+    /// Whether nothing is wrong.
+    pub fn is_healthy(&self) -> bool {
+        self.checks.iter().all(|check| check.ok)
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Debug, serde::Serialize)]
+pub struct Check {
+    /// What.
+    pub name: &'static str,
+    /// Whether it is as it should be.
+    pub ok: bool,
+    /// What was found.
+    pub detail: String,
+}
+
+/// Looks at everything and stops at nothing.
+pub fn doctor(world: &World<'_>) -> Result<DoctorReport> {
+    let mut checks = vec![git_check(world)];
+    match Site::open(world) {
+        Ok(site) => checks.extend(site_checks(&site)),
+        Err(error) => checks.push(failed("project", &error)),
+    }
+    Ok(DoctorReport {
+        version: env!("CARGO_PKG_VERSION"),
+        platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        checks,
+    })
+}
+
+fn git_check(world: &World<'_>) -> Check {
+    match Git::discover(&world.cwd) {
+        Ok(git) => passed("git", git.workdir().display().to_string()),
+        Err(error) => failed("git", &error.into()),
+    }
+}
+
+fn site_checks(site: &Site<'_>) -> Vec<Check> {
+    vec![
+        passed("project", site.layout.root.display().to_string()),
+        lock_check(site),
+        store_check(site),
+        hooks_check(site),
+        remotes_check(site),
+    ]
+}
+
+fn lock_check(site: &Site<'_>) -> Check {
+    let checked = site.lock().and_then(|lock| {
+        let graph = site.graph(&lock)?;
+        Ok(format!(
+            "{} tracked paths, {} stages",
+            lock.data.len(),
+            graph.stages().len()
+        ))
+    });
+    match checked {
+        Ok(detail) => passed("esker.lock", detail),
+        Err(error) => failed("esker.lock", &error),
+    }
+}
+
+/// Tries to write, because modes and owners do not tell all.
+fn store_check(site: &Site<'_>) -> Check {
+    let root = site
+        .config
+        .store
+        .clone()
+        .unwrap_or_else(|| site.layout.store());
+    match site.store.temp() {
+        Ok(_) => passed("store", root.display().to_string()),
+        Err(error) => failed("store", &error.into()),
+    }
+}
+
+fn hooks_check(site: &Site<'_>) -> Check {
+    let dir = match site.git.hooks_dir() {
+        Ok(dir) => dir,
+        Err(error) => return failed("hooks", &error.into()),
+    };
+    let hook = fs::read_if_exists(&dir.join("post-checkout"));
+    let installed = hook
+        .ok()
+        .flatten()
+        .is_some_and(|bytes| String::from_utf8_lossy(&bytes).contains("esker hook"));
+    let detail = match installed {
+        true => "installed",
+        false => "not installed in this clone (`esker install`)",
+    };
+    passed("hooks", detail.to_owned())
+}
+
+fn remotes_check(site: &Site<'_>) -> Check {
+    let remotes = site.manifest.remotes.iter();
+    let remotes: Vec<String> = remotes
+        .map(|(name, remote)| format!("{name} {}", remote.url))
+        .collect();
+    match remotes.is_empty() {
+        true => passed("remotes", "none configured".to_owned()),
+        false => passed("remotes", remotes.join(", ")),
+    }
+}
+
+fn passed(name: &'static str, detail: String) -> Check {
+    Check {
+        name,
+        ok: true,
+        detail,
+    }
+}
+
+fn failed(name: &'static str, error: &super::Error) -> Check {
+    let mut detail = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        detail.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    Check {
+        name,
+        ok: false,
+        detail,
+    }
+}

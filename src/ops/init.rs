@@ -1,0 +1,69 @@
+//! `init`: makes a project of a directory in a git repository.
+
+use super::{Error, Result, World};
+use crate::fs;
+use crate::git::{self, Git};
+use crate::path::RelPath;
+use crate::project::Manifest;
+use crate::project::layout::{LOCK, MANIFEST};
+
+/// What `init` made.
+#[derive(Debug, serde::Serialize)]
+pub struct InitReport {
+    /// The project's name.
+    pub name: String,
+    /// The branch it was made on.
+    pub branch: Option<String>,
+    /// Files written or changed, below the project.
+    pub files: Vec<String>,
+}
+
+/// Writes `esker.toml`, and the line that lets two branches' ignore lists merge.
+pub fn init(world: &World<'_>) -> Result<InitReport> {
+    let git = Git::discover(&world.cwd)?;
+    let root = world
+        .cwd
+        .canonicalize()
+        .unwrap_or_else(|_| world.cwd.clone());
+    let manifest = root.join(MANIFEST);
+    if fs::metadata(&manifest)?.is_some() {
+        return Err(Error::AlreadyAProject(root.display().to_string()));
+    }
+    let lock = root.join(LOCK);
+    let lock = lock.strip_prefix(git.workdir()).unwrap_or(&lock);
+    if git.is_ignored(&lock.to_string_lossy())? {
+        return Err(Error::LockIgnored);
+    }
+    let name = root
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    let name = name.unwrap_or_else(|| "project".to_owned());
+    fs::write_new(&manifest, Manifest::template(&new_id(), &name).as_bytes())?;
+    let mut files = vec![MANIFEST.to_owned()];
+    let attributes = root.join(".gitattributes");
+    let old = fs::read_if_exists(&attributes)?.unwrap_or_default();
+    let old = String::from_utf8_lossy(&old);
+    let new = git::ensure_attribute(&old, ".gitignore merge=union");
+    if new != old {
+        fs::replace(&attributes, new.as_bytes())?;
+        files.push(".gitattributes".to_owned());
+    }
+    Ok(InitReport {
+        name,
+        branch: git.branch(),
+        files,
+    })
+}
+
+/// Files of a project that are never data.
+pub(super) fn is_own_file(path: &RelPath) -> bool {
+    matches!(
+        path.as_str(),
+        MANIFEST | LOCK | ".gitignore" | ".gitattributes" | ".eskerignore"
+    )
+}
+
+fn new_id() -> String {
+    let bytes: [u8; 16] = fs::random_bytes();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,190 @@
+//! The verbs, one file each: gather, plan, apply, report.
+//!
+//! Only this room sees several of the rooms below at once, and only it carries a value from one
+//! to the next. Every verb returns a report without a word for people in it; `cli` renders it.
+//! Unaware of terminals, colours and arguments.
+
+pub mod add;
+pub mod checkout;
+pub mod commit;
+mod content;
+pub mod dag;
+pub mod diff;
+pub mod doctor;
+mod facts;
+pub mod fetch;
+pub mod hooks;
+pub mod init;
+pub mod lock;
+pub mod metrics;
+pub mod params;
+pub mod push;
+pub mod remotes;
+pub mod repro;
+mod revisions;
+mod site;
+pub mod stages;
+pub mod status;
+
+pub use content::Missing;
+pub use site::{Site, World};
+
+use crate::path::RelPath;
+use crate::workspace::Refusal;
+
+/// Everything that can stop a verb.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The disk failed.
+    #[error(transparent)]
+    Fs(#[from] crate::fs::Error),
+    /// A text is no path.
+    #[error(transparent)]
+    Path(#[from] crate::path::Error),
+    /// A tree cannot be.
+    #[error(transparent)]
+    Tree(#[from] crate::tree::Error),
+    /// A project's text cannot be read.
+    #[error(transparent)]
+    Project(#[from] crate::project::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+    /// Git could not say.
+    #[error(transparent)]
+    Git(#[from] crate::git::Error),
+    /// A params or metrics file cannot be read.
+    #[error(transparent)]
+    Metrics(#[from] crate::metrics::Error),
+    /// The workspace failed.
+    #[error(transparent)]
+    Workspace(#[from] crate::workspace::Error),
+    /// The pipeline cannot be.
+    #[error(transparent)]
+    Pipeline(#[from] crate::pipeline::Error),
+    /// A remote failed.
+    #[error(transparent)]
+    Remote(#[from] crate::remote::Error),
+    /// `init` where there is a project.
+    #[error("`{0}` is an esker project already")]
+    AlreadyAProject(String),
+    /// Git ignores the lock, so it would never be committed.
+    #[error("git ignores `esker.lock`, which has to be committed")]
+    LockIgnored,
+    /// A path that is not there.
+    #[error("`{path}` does not exist")]
+    NotThere {
+        /// The path.
+        path: RelPath,
+        /// A neighbour with a similar name.
+        suggestion: Option<String>,
+    },
+    /// The project itself was named where a path in it is needed.
+    #[error("`{0}` is the project itself")]
+    WholeProject(String),
+    /// A file that esker or git keeps.
+    #[error("`{0}` is one of the project's own files")]
+    OwnFile(RelPath),
+    /// `add` of what git has.
+    #[error("git already tracks `{path}`")]
+    TrackedByGit {
+        /// The path that was to be added.
+        path: RelPath,
+        /// How many files of it git has.
+        files: usize,
+    },
+    /// `add` of what a stage writes.
+    #[error("`{path}` is an output of the stage `{stage}`")]
+    StageOutput {
+        /// The path.
+        path: RelPath,
+        /// Who writes it.
+        stage: String,
+    },
+    /// `add` of a directory with tracked paths in it.
+    #[error("`{path}` holds `{tracked}`, which is tracked by itself")]
+    HoldsTracked {
+        /// The path that was to be added.
+        path: RelPath,
+        /// The tracked path below it.
+        tracked: RelPath,
+    },
+    /// A target that is neither tracked nor an output nor a stage.
+    #[error("esker tracks nothing at `{target}`")]
+    NotTracked {
+        /// What was asked for.
+        target: String,
+        /// What may have been meant.
+        suggestion: Option<String>,
+    },
+    /// Unsaved bytes are in the way.
+    #[error("checkout would overwrite bytes that are saved nowhere")]
+    Refused(Vec<Refusal>),
+    /// Tracked data differs from its record, so a run would use what no record names.
+    #[error("tracked data differs from its record")]
+    DataChanged(Vec<RelPath>),
+    /// Tracked data is not on disk.
+    #[error("tracked data is not in the workspace")]
+    DataAbsent(Vec<RelPath>),
+    /// No remote is configured.
+    #[error("no remote is configured")]
+    NoRemote,
+    /// Several remotes and no default.
+    #[error("several remotes and none is the default: {}", .0.join(", "))]
+    NoDefaultRemote(Vec<String>),
+    /// No remote of that name.
+    #[error("no remote `{name}`")]
+    UnknownRemote {
+        /// The name.
+        name: String,
+        /// A remote that may have been meant.
+        suggestion: Option<String>,
+    },
+    /// A remote of that name exists.
+    #[error("a remote `{name}` exists already: {url}")]
+    RemoteExists {
+        /// The name.
+        name: String,
+        /// Where it is.
+        url: String,
+    },
+    /// A name that no remote can have.
+    #[error("`{0}` is no name for a remote: use letters, digits, `-` and `_`")]
+    RemoteName(String),
+    /// A lock entry of another tool's hash, which this version cannot move.
+    #[error("`{path}` is recorded as `{hash}`, which this version cannot check out or send")]
+    ForeignHash {
+        /// The path.
+        path: RelPath,
+        /// Its id.
+        hash: String,
+    },
+    /// A stage whose outputs cannot be adopted.
+    #[error("`{stage}` cannot be recorded: `{path}` is missing")]
+    NothingToCommit {
+        /// The stage.
+        stage: String,
+        /// The missing path.
+        path: String,
+    },
+    /// Somebody asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// The result of a verb.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The most similar of some names, if any is similar enough to be meant.
+pub(crate) fn did_you_mean<'a>(
+    word: &str,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    const SIMILAR: f64 = 0.8;
+    names
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(word, name), name))
+        .filter(|(similarity, _)| *similarity >= SIMILAR)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name.to_owned())
+}

@@ -1,0 +1,231 @@
+//! `push`: sends what commits need and nobody else has.
+
+use std::path::PathBuf;
+
+use super::content::{Missing, stored};
+use super::{Error, Result, Site, World};
+use crate::git::{Rev, Which};
+use crate::hash::{BlobId, TreeId};
+use crate::path::RelPath;
+use crate::project::{Lock, Recorded, RemoteSpec};
+use crate::remote::{Address, Content, PushOptions, Remote, Root, Wanted};
+
+/// How many ancestors are asked whether the remote knows them already.
+const MOST_BASES: usize = 32;
+
+/// What to push, and where.
+#[derive(Clone, Debug, Default)]
+pub struct TransferOptions {
+    /// The remote's name; none: the default.
+    pub remote: Option<String>,
+    /// How many transfers at once; none: as configured.
+    pub jobs: Option<usize>,
+    /// Commits besides the usual ones.
+    pub also: Vec<Which>,
+    /// Only say what would be sent.
+    pub dry_run: bool,
+}
+
+/// What was sent.
+#[derive(Debug, serde::Serialize)]
+pub struct PushReport {
+    /// The remote's name.
+    pub remote: String,
+    /// Files whose content was new there.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Objects written to the remote.
+    pub objects: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// How many locks (commits and the workspace) the remote holds whole now.
+    pub complete: usize,
+    /// What could not be sent, because it is not here.
+    pub missing: Vec<Missing>,
+    /// Whether nothing was really sent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+/// Sends the workspace's lock, the locks of commits not yet published, and of those asked for.
+pub fn push(world: &World<'_>, options: &TransferOptions) -> Result<PushReport> {
+    let site = Site::open(world)?;
+    let mut locks = vec![(site.lock()?, None)];
+    for rev in commits(&site, &options.also, true)? {
+        locks.push((site.lock_at(&rev)?, Some(rev)));
+    }
+    let wanted = wanted(&locks)?;
+    let (name, remote) = connect(&site, options.remote.as_deref())?;
+    let spool = site.layout.spool();
+    let bases = bases(&site)?;
+    let pushed = remote.push(
+        &site.store,
+        &wanted,
+        &PushOptions {
+            project: project_id(&site.manifest.id),
+            bases: &bases,
+            spool: &spool,
+            jobs: jobs(&site, options.jobs),
+            dry_run: options.dry_run,
+        },
+        world.progress,
+        world.interrupt,
+    )?;
+    let missing = pushed.missing.into_iter().map(|(path, id)| Missing {
+        path,
+        hash: id.to_string(),
+    });
+    Ok(PushReport {
+        remote: name,
+        files: pushed.files,
+        bytes: pushed.bytes,
+        objects: pushed.objects,
+        sent_bytes: pushed.sent_bytes,
+        complete: wanted.len(),
+        missing: missing.collect(),
+        dry_run: options.dry_run,
+    })
+}
+
+/// The commits whose locks are meant: those asked for, and for a push those not yet published.
+pub(super) fn commits(site: &Site<'_>, also: &[Which], unpublished: bool) -> Result<Vec<Rev>> {
+    let mut revs = Vec::new();
+    if unpublished {
+        revs.extend(site.git.unpublished()?);
+    }
+    for which in also {
+        revs.extend(site.git.commits(*which)?);
+    }
+    revs.sort_by(|a, b| a.commit.cmp(&b.commit));
+    revs.dedup_by(|a, b| a.commit == b.commit);
+    Ok(revs)
+}
+
+/// Connects to a remote by name.
+pub(super) fn connect(site: &Site<'_>, name: Option<&str>) -> Result<(String, Remote)> {
+    let (name, spec) = site.remote(name)?;
+    let address = address(site, &name, spec);
+    Ok((name, Remote::open(&address, site.world.var)?))
+}
+
+/// Where a remote is; a directory is taken from the project's root.
+fn address(site: &Site<'_>, name: &str, spec: &RemoteSpec) -> Address {
+    let url = match spec.url.strip_prefix("file://") {
+        Some(path) => path.to_owned(),
+        None => spec.url.clone(),
+    };
+    let url = match url.contains("://") {
+        true => url,
+        false => normal(site.layout.root.join(url)),
+    };
+    Address {
+        name: name.to_owned(),
+        url,
+        endpoint_url: spec.endpoint_url.clone(),
+        region: spec.region.clone(),
+        profile: spec.profile.clone(),
+    }
+}
+
+/// A path without `.` and `..`, by text alone.
+fn normal(path: PathBuf) -> String {
+    let mut parts = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::ParentDir => {
+                parts.pop();
+            }
+            std::path::Component::CurDir => {}
+            part => parts.push(part),
+        }
+    }
+    parts.display().to_string()
+}
+
+/// How many transfers at once.
+pub(super) fn jobs(site: &Site<'_>, asked: Option<usize>) -> usize {
+    const USUAL: usize = 8;
+    asked.or(site.config.jobs).unwrap_or(USUAL).clamp(1, 256)
+}
+
+/// What a lock needs from the store, as a remote sees it.
+pub(super) fn roots(lock: &Lock) -> Result<Vec<Root>> {
+    let stored = stored(lock).into_iter();
+    stored
+        .map(|(path, recorded)| root(path, recorded))
+        .collect()
+}
+
+fn root(path: RelPath, recorded: &Recorded) -> Result<Root> {
+    let digest = recorded.hash.digest().ok_or_else(|| Error::ForeignHash {
+        path: path.clone(),
+        hash: recorded.hash.to_string(),
+    })?;
+    let content = match recorded.files {
+        Some(files) => Content::Tree {
+            id: TreeId(digest),
+            files,
+            bytes: recorded.size,
+        },
+        None => Content::File {
+            id: BlobId(digest),
+            size: recorded.size,
+        },
+    };
+    Ok(Root { path, content })
+}
+
+/// One entry for each distinct lock that names anything.
+fn wanted(locks: &[(Lock, Option<Rev>)]) -> Result<Vec<Wanted>> {
+    let mut wanted: Vec<Wanted> = Vec::new();
+    for (lock, rev) in locks {
+        let roots = roots(lock)?;
+        if roots.is_empty() || wanted.iter().any(|other| other.roots == roots) {
+            continue;
+        }
+        let commit = rev
+            .as_ref()
+            .map_or([0; 32], |rev| commit_bytes(&rev.commit));
+        wanted.push(Wanted { roots, commit });
+    }
+    Ok(wanted)
+}
+
+fn bases(site: &Site<'_>) -> Result<Vec<Vec<Root>>> {
+    let mut bases: Vec<Vec<Root>> = Vec::new();
+    for rev in site.git.ancestors(MOST_BASES * 4)? {
+        // A commit whose lock cannot be read is no base, and no reason to stop.
+        let Ok(roots) = site.lock_at(&rev).and_then(|lock| roots(&lock)) else {
+            continue;
+        };
+        if !roots.is_empty() && !bases.contains(&roots) {
+            bases.push(roots);
+        }
+        if bases.len() == MOST_BASES {
+            break;
+        }
+    }
+    Ok(bases)
+}
+
+fn commit_bytes(hex: &str) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    decode_hex(hex, &mut bytes);
+    bytes
+}
+
+fn project_id(hex: &str) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    decode_hex(hex, &mut bytes);
+    bytes
+}
+
+fn decode_hex(hex: &str, bytes: &mut [u8]) {
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        let digits = hex.get(at * 2..at * 2 + 2);
+        *byte = digits
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            .unwrap_or(0);
+    }
+}

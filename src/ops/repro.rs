@@ -1,0 +1,519 @@
+//! `repro`: runs what is stale, restores what is known, and records both.
+//!
+//! The scheduler says what to look at and what to start; the runner says what ended; this file
+//! carries facts between them, the store and the lock, and writes the lock as results come in.
+
+mod finish;
+mod restore;
+mod start;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::facts::Observer;
+use super::status::ReasonReport;
+use super::{Error, Result, Site, World};
+use crate::path::{DepPath, RelPath};
+use crate::pipeline::{
+    self, Facts, Graph, Message, MissingParam, Next, Reason, ReasonKind, Results, Runner,
+    Scheduler, Stage, Verdict,
+};
+use crate::progress::{Event, StageOutcome};
+use crate::project::Lock;
+use crate::workspace::{Park, Parked, Placed};
+
+/// How to reproduce.
+#[derive(Clone, Debug, Default)]
+pub struct ReproOptions {
+    /// Stages, outputs, or paths inside outputs; none: everything.
+    pub targets: Vec<String>,
+    /// How many stages at once; none: as configured, else one.
+    pub jobs: Option<usize>,
+    /// Only say what would run.
+    pub dry_run: bool,
+    /// Run even what is fresh.
+    pub force: bool,
+    /// Go on with what does not need a failed stage.
+    pub keep_going: bool,
+    /// Neither use nor fill the run cache.
+    pub no_run_cache: bool,
+}
+
+/// What happened to every stage that was looked at.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct ReproReport {
+    /// In the order they were settled.
+    pub stages: Vec<StageRun>,
+    /// Blocks of stages that are gone from `esker.toml`, dropped from the lock.
+    pub dropped: Vec<String>,
+    /// Whether somebody stopped it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
+    /// Metrics files after the run, for the last line of the tale.
+    #[serde(skip)]
+    pub metrics: Vec<super::metrics::MetricChange>,
+}
+
+impl ReproReport {
+    /// Whether a stage failed, or was skipped because of one that did.
+    pub fn failed(&self) -> bool {
+        let bad = |run: &StageRun| matches!(run.action, Action::Failed | Action::Skipped);
+        self.stages.iter().any(bad)
+    }
+}
+
+/// What happened to one stage.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct StageRun {
+    /// Its name.
+    pub name: String,
+    /// What was done.
+    pub action: Action,
+    /// Why.
+    pub reasons: Vec<ReasonReport>,
+    /// How long it ran, or had run when what is restored was made.
+    pub seconds: f64,
+    /// How it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// Where the outputs lie that a failed run had written, if it had written any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leavings: Option<String>,
+}
+
+/// What was done to a stage; a dry run says what would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It ran.
+    Ran,
+    /// Its outputs came from the run cache.
+    Restored,
+    /// It was fresh.
+    Unchanged,
+    /// It failed.
+    Failed,
+    /// Something above it failed.
+    Skipped,
+}
+
+/// How a stage failed.
+#[derive(Clone, Debug, serde::Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Failure {
+    /// Its command ended with this code.
+    Exit {
+        /// The code.
+        code: i32,
+        /// Its last lines.
+        tail: Vec<String>,
+    },
+    /// Its command was killed by this signal.
+    Signal {
+        /// The signal.
+        signal: i32,
+        /// Its last lines.
+        tail: Vec<String>,
+    },
+    /// Its command could not be started.
+    Start {
+        /// Why.
+        message: String,
+    },
+    /// It did not write these outputs.
+    NotWritten {
+        /// Which.
+        outs: Vec<RelPath>,
+    },
+    /// These inputs changed while it ran, so what it read is not known.
+    InputsChanged {
+        /// Which.
+        deps: Vec<DepPath>,
+    },
+    /// Something else, before or after the command.
+    Other {
+        /// What.
+        message: String,
+    },
+}
+
+/// Reproduces the targets.
+pub fn repro(world: &World<'_>, options: &ReproOptions) -> Result<ReproReport> {
+    let site = Site::open(world)?;
+    let _guard = site.guard()?;
+    let lock = site.lock()?;
+    let graph = site.graph(&lock)?;
+    let wanted = wanted(&graph, &options.targets)?;
+    let before = lock.clone();
+    let mut repro = Repro::new(&site, &graph, lock, options)?;
+    repro.check_inputs(&wanted)?;
+    world.progress.event(Event::Planned {
+        stages: wanted.len(),
+    });
+    if options.dry_run {
+        return repro.dry_run(&wanted);
+    }
+    repro.drop_gone();
+    let outcome = repro.run(&wanted);
+    repro.save(true)?;
+    repro.observer.save_index();
+    outcome?;
+    let mut report = repro.report;
+    report.metrics = super::metrics::moved(&site, &before, &repro.lock);
+    Ok(report)
+}
+
+/// A reproduction under way.
+struct Repro<'s> {
+    site: &'s Site<'s>,
+    graph: &'s Graph,
+    options: &'s ReproOptions,
+    lock: Lock,
+    observer: Observer<'s>,
+    placed: Placed,
+    results: Results,
+    runner: Runner,
+    stale: BTreeMap<String, (Vec<Reason>, Facts)>,
+    running: BTreeMap<String, Running>,
+    unsaved: Option<Instant>,
+    report: ReproReport,
+}
+
+/// A stage whose command runs.
+struct Running {
+    facts: Facts,
+    reasons: Vec<Reason>,
+    /// Old outputs, moved aside; those whose bytes are in the store may be dropped afterwards.
+    parked: Vec<(Parked, bool)>,
+    park: Park,
+    started: u64,
+}
+
+/// What looking at a stage found.
+enum Checked {
+    Fresh,
+    Stale(Vec<Reason>, Facts),
+}
+
+impl<'s> Repro<'s> {
+    fn new(
+        site: &'s Site<'s>,
+        graph: &'s Graph,
+        lock: Lock,
+        options: &'s ReproOptions,
+    ) -> Result<Self> {
+        Ok(Self {
+            observer: Observer::new(site, &lock, graph),
+            placed: Placed::load(&site.layout.placed())?,
+            results: Results {
+                dir: site.layout.results(),
+            },
+            runner: Runner::new(),
+            stale: BTreeMap::new(),
+            running: BTreeMap::new(),
+            unsaved: None,
+            report: ReproReport::default(),
+            site,
+            graph,
+            options,
+            lock,
+        })
+    }
+
+    /// Stops before anything runs if an input cannot be had, or is not what its record says.
+    fn check_inputs(&mut self, wanted: &BTreeSet<String>) -> Result<()> {
+        let root = &self.site.layout.root;
+        let exists = |path: &DepPath| path.to_path(root).symlink_metadata().is_ok();
+        let tracked: Vec<RelPath> = self.lock.data.keys().cloned().collect();
+        self.graph.check_sources(wanted, &tracked, &exists)?;
+        self.check_params(wanted)?;
+        let (mut changed, mut absent) = (Vec::new(), Vec::new());
+        for path in self.tracked_inputs(wanted) {
+            match super::content::to_recorded(self.observer.out(&path)?) {
+                None => absent.push(path),
+                Some(now) if now != self.lock.data[&path] => changed.push(path),
+                Some(_) => {}
+            }
+        }
+        match (absent.is_empty(), changed.is_empty()) {
+            (false, _) => Err(Error::DataAbsent(absent)),
+            (true, false) => Err(Error::DataChanged(changed)),
+            (true, true) => Ok(()),
+        }
+    }
+
+    /// Params have to be there before anything runs, unless a stage writes their file.
+    fn check_params(&mut self, wanted: &BTreeSet<String>) -> Result<()> {
+        for name in wanted {
+            let stage = &self.graph.stages()[name];
+            let (_, missing) = self.observer.facts(stage)?;
+            let written = |file: &String| {
+                let path = DepPath::parse(file).ok().and_then(|path| path.inside());
+                path.is_some_and(|path| self.graph.writer(&path).is_some())
+            };
+            let lost = missing
+                .into_iter()
+                .find(|param| !param.files.iter().any(written));
+            if let Some(param) = lost.filter(|_| !stage.spec.frozen) {
+                return Err(pipeline::Error::MissingParam(Box::new(param)).into());
+            }
+        }
+        Ok(())
+    }
+
+    fn tracked_inputs(&self, wanted: &BTreeSet<String>) -> Vec<RelPath> {
+        let stages = wanted.iter().map(|name| &self.graph.stages()[name]);
+        let deps: BTreeSet<RelPath> = stages
+            .flat_map(|stage| &stage.deps)
+            .filter_map(DepPath::inside)
+            .collect();
+        let read = |path: &&RelPath| deps.iter().any(|dep| dep.overlaps(path));
+        self.lock.data.keys().filter(read).cloned().collect()
+    }
+
+    /// Blocks of stages that `esker.toml` no longer has leave the lock with this write.
+    fn drop_gone(&mut self) {
+        let stages = self.graph.stages();
+        let gone = self
+            .lock
+            .stages
+            .keys()
+            .filter(|name| !stages.contains_key(*name));
+        let gone: Vec<String> = gone.cloned().collect();
+        for name in &gone {
+            self.lock.stages.remove(name);
+            self.unsaved = Some(Instant::now());
+        }
+        self.report.dropped = gone;
+    }
+
+    /// Does what the scheduler says until it says that all is done.
+    fn run(&mut self, wanted: &BTreeSet<String>) -> Result<()> {
+        let jobs = self
+            .options
+            .jobs
+            .or(self.site.config.jobs)
+            .unwrap_or(1)
+            .max(1);
+        let mut scheduler = Scheduler::new(self.graph, wanted, jobs, self.options.keep_going);
+        loop {
+            if self.site.world.interrupt.is_requested() {
+                scheduler.stop();
+            }
+            match scheduler.next() {
+                Next::Check(stage) => {
+                    let verdict = self.check(&stage)?;
+                    scheduler.checked(&stage, verdict);
+                }
+                Next::Run(stage) => {
+                    if let Err(error) = self.start(&stage) {
+                        self.fail_to_start(&stage, &error);
+                        scheduler.finished(&stage, false);
+                    }
+                }
+                Next::Wait => {
+                    if let Some((stage, ok)) = self.wait()? {
+                        scheduler.finished(&stage, ok);
+                    }
+                }
+                Next::Done => break,
+            }
+            self.save(false)?;
+        }
+        self.tell_skipped(&scheduler.skipped());
+        Ok(())
+    }
+
+    /// Waits for the next message of a running stage, forwarding interrupts meanwhile.
+    fn wait(&mut self) -> Result<Option<(String, bool)>> {
+        const GLANCE: Duration = Duration::from_millis(100);
+        let mut forwarded = 0;
+        loop {
+            match self.runner.recv_timeout(GLANCE) {
+                Some(Message::Output {
+                    stage,
+                    line,
+                    stderr,
+                }) => {
+                    let (stage, line) = (&*stage, &*line);
+                    self.tell(Event::StageOutput {
+                        stage,
+                        line,
+                        stderr,
+                    });
+                }
+                Some(Message::Exited {
+                    stage,
+                    exit,
+                    seconds,
+                    tail,
+                }) => {
+                    let ok = self.finish(&stage, exit, seconds, tail)?;
+                    return Ok(Some((stage, ok)));
+                }
+                None => {}
+            }
+            let asked = self.site.world.interrupt.times();
+            if asked > forwarded {
+                let signal = match asked {
+                    1 => rustix::process::Signal::INT,
+                    _ => rustix::process::Signal::KILL,
+                };
+                self.runner.signal(signal);
+                forwarded = asked;
+                self.report.interrupted = true;
+            }
+        }
+    }
+
+    /// Finds out whether a stage is fresh; restores it from the run cache if that knows it.
+    fn check(&mut self, name: &str) -> Result<Verdict> {
+        let graph = self.graph;
+        let stage = &graph.stages()[name];
+        match self.look(stage) {
+            Ok((Checked::Fresh, _)) => {
+                self.settle(name, Action::Unchanged, &[], 0.0, None);
+                self.tell_finished(name, StageOutcome::Unchanged);
+                Ok(Verdict::Settled)
+            }
+            Ok((Checked::Stale(reasons, facts), missing)) => {
+                if let Some(message) = cannot_run(&facts, missing) {
+                    self.fail(name, &reasons, Failure::Other { message });
+                    return Ok(Verdict::Failed);
+                }
+                if self.restore(stage, &facts, &reasons)? {
+                    return Ok(Verdict::Settled);
+                }
+                self.stale.insert(name.to_owned(), (reasons, facts));
+                Ok(Verdict::Stale)
+            }
+            Err(Error::Interrupted) => Err(Error::Interrupted),
+            Err(error) => {
+                let message = in_full(&error);
+                self.fail(name, &[], Failure::Other { message });
+                Ok(Verdict::Failed)
+            }
+        }
+    }
+
+    fn look(&mut self, stage: &Stage) -> Result<(Checked, Vec<MissingParam>)> {
+        let (facts, missing) = self.observer.facts(stage)?;
+        let mut reasons = pipeline::assess(stage, &facts, self.lock.stages.get(&stage.name));
+        if reasons.is_empty() && self.options.force && !stage.spec.frozen {
+            reasons.push(Reason::new(ReasonKind::Forced));
+        }
+        let runs = !reasons.is_empty() && !stage.spec.frozen;
+        let checked = match runs {
+            true => Checked::Stale(reasons, facts),
+            false => Checked::Fresh,
+        };
+        Ok((checked, missing))
+    }
+
+    /// Says what would run: a stage below one that would run might, so it counts.
+    fn dry_run(mut self, wanted: &BTreeSet<String>) -> Result<ReproReport> {
+        let statuses = super::status::stage_statuses(&mut self.observer, &self.lock, self.graph)?;
+        for status in statuses {
+            if !wanted.contains(&status.name) {
+                continue;
+            }
+            let fresh = status.reasons.is_empty() || self.graph.stages()[&status.name].spec.frozen;
+            self.report.stages.push(StageRun {
+                action: match fresh && !self.options.force {
+                    true => Action::Unchanged,
+                    false => Action::Ran,
+                },
+                name: status.name,
+                reasons: status.reasons,
+                seconds: 0.0,
+                failure: None,
+                leavings: None,
+            });
+        }
+        self.observer.save_index();
+        Ok(self.report)
+    }
+
+    /// Writes the lock if it changed: at most every 200 ms, and at the end. A killed process loses
+    /// nothing but these milliseconds, and the next run finds them in the run cache.
+    fn save(&mut self, now: bool) -> Result<()> {
+        const OFTEN: Duration = Duration::from_millis(200);
+        let due = self
+            .unsaved
+            .is_some_and(|since| now || since.elapsed() >= OFTEN);
+        if due {
+            self.site.save(&self.lock)?;
+            self.placed.save(&self.site.layout.placed())?;
+            self.unsaved = None;
+        }
+        Ok(())
+    }
+
+    fn settle(
+        &mut self,
+        name: &str,
+        action: Action,
+        reasons: &[Reason],
+        seconds: f64,
+        failure: Option<Failure>,
+    ) {
+        self.report.stages.push(StageRun {
+            name: name.to_owned(),
+            action,
+            reasons: reasons.iter().map(ReasonReport::from).collect(),
+            seconds,
+            failure,
+            leavings: None,
+        });
+    }
+
+    fn fail(&mut self, name: &str, reasons: &[Reason], failure: Failure) {
+        self.settle(name, Action::Failed, reasons, 0.0, Some(failure));
+        self.tell_finished(name, StageOutcome::Failed);
+    }
+
+    fn tell_skipped(&mut self, names: &[String]) {
+        for name in names {
+            self.settle(name, Action::Skipped, &[], 0.0, None);
+            self.tell_finished(name, StageOutcome::Skipped);
+        }
+        self.report.interrupted |= self.site.world.interrupt.is_requested();
+    }
+
+    fn tell(&self, event: Event<'_>) {
+        self.site.world.progress.event(event);
+    }
+
+    fn tell_finished(&self, stage: &str, outcome: StageOutcome<'_>) {
+        self.tell(Event::StageFinished { stage, outcome });
+    }
+}
+
+/// The stages that targets name, with all they need; no targets: all stages.
+fn wanted(graph: &Graph, targets: &[String]) -> Result<BTreeSet<String>> {
+    if targets.is_empty() {
+        return Ok(graph.stages().keys().cloned().collect());
+    }
+    let mut names = BTreeSet::new();
+    for target in targets {
+        names.insert(graph.target(target)?.name.clone());
+    }
+    Ok(graph.with_upstream(&names))
+}
+
+/// Why a stale stage cannot run at all.
+fn cannot_run(facts: &Facts, missing: Vec<MissingParam>) -> Option<String> {
+    let dep = facts.deps.iter().find(|(_, hash)| hash.is_none());
+    if let Some((path, _)) = dep {
+        return Some(format!("its dependency `{path}` is missing"));
+    }
+    let missing = missing.into_iter().next()?;
+    Some(pipeline::Error::MissingParam(Box::new(missing)).to_string())
+}
+
+/// An error with all its causes on one line.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
+}

@@ -1,0 +1,107 @@
+//! Restoring a stage from the run cache, through the checkout path.
+
+use std::collections::BTreeMap;
+
+use super::{Action, Repro};
+use crate::hash::{BlobId, ContentId, Digest};
+use crate::ops::Result;
+use crate::ops::content::{all_saved, entries, found_entries};
+use crate::path::RelPath;
+use crate::pipeline::{Facts, Reason, ReasonKind, RunRecord, Stage};
+use crate::progress::StageOutcome;
+use crate::project::{Recorded, StageRecord};
+use crate::tree::{Entry, Tree};
+use crate::workspace::{self, Park};
+
+type Entries = Vec<(RelPath, Entry)>;
+
+impl Repro<'_> {
+    /// Restores a stage if the run cache knows a result of the same inputs whose data is all
+    /// here. Says whether it did.
+    pub(super) fn restore(
+        &mut self,
+        stage: &Stage,
+        facts: &Facts,
+        reasons: &[Reason],
+    ) -> Result<bool> {
+        let forced = reasons
+            .iter()
+            .any(|reason| reason.kind == ReasonKind::Forced);
+        if forced || self.options.force || self.options.no_run_cache || stage.spec.always {
+            return Ok(false);
+        }
+        let Some((record, wanted)) = self.find_result(stage, facts)? else {
+            return Ok(false);
+        };
+        self.place(stage, wanted)?;
+        let mut found = BTreeMap::new();
+        for path in &stage.outs {
+            found.insert(path.clone(), self.observer.out(path)?.clone());
+        }
+        let run = RunRecord::load(&self.site.layout.runs(), &record.run);
+        self.record(stage, record, &found)?;
+        let saved_seconds = run.map(|run| run.seconds);
+        let seconds = saved_seconds.unwrap_or(0.0);
+        self.settle(&stage.name, Action::Restored, reasons, seconds, None);
+        self.tell_finished(&stage.name, StageOutcome::Restored { saved_seconds });
+        Ok(true)
+    }
+
+    /// The newest result whose every byte can be had here, as the record it would make now.
+    fn find_result(&self, stage: &Stage, facts: &Facts) -> Result<Option<(StageRecord, Entries)>> {
+        let unknown = Recorded {
+            hash: ContentId::B3(Digest::from_bytes([0; 32])),
+            size: 0,
+            files: None,
+            exec: false,
+        };
+        let outs = stage
+            .outs
+            .iter()
+            .map(|path| (path.clone(), unknown.clone()));
+        let asked = stage.record(facts, outs.collect(), BTreeMap::new())?;
+        for result in self.results.get(asked.run_key())? {
+            if let Some(wanted) = self.have_all(&result)? {
+                let record = stage.record(facts, result.outs, result.metrics)?;
+                return Ok(Some((record, wanted)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn have_all(&self, result: &StageRecord) -> Result<Option<Entries>> {
+        let mut wanted = Vec::new();
+        for (path, recorded) in &result.outs {
+            match entries(&self.site.store, path, recorded)? {
+                Some(entries) if all_saved(&self.site.store, &entries) => wanted.extend(entries),
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(wanted))
+    }
+
+    /// Puts the outputs in place. What is in the way and saved nowhere goes to the park.
+    fn place(&mut self, stage: &Stage, wanted: Entries) -> Result<()> {
+        let mut actual = Vec::new();
+        for path in &stage.outs {
+            actual.extend(found_entries(path, self.observer.out(path)?));
+        }
+        let wanted = Tree::new(wanted)?;
+        let actual = Tree::new(actual)?;
+        let saved = |id: BlobId| self.site.store.has(id);
+        // What lies at an output belongs to the stage, so all of it counts as placed.
+        let plan = workspace::plan(&wanted, &actual, &actual, &saved);
+        let park = Park::new(&self.site.layout.park(), &format!("restore-{}", stage.name));
+        workspace::apply(
+            &plan,
+            &self.site.layout.root,
+            &self.site.store,
+            &mut self.observer.index,
+            Some(&park),
+            self.site.world.progress,
+            self.site.world.interrupt,
+        )?;
+        self.observer.forget(&stage.outs);
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+//! Starting a stage: old outputs aside, then the command.
+
+use super::{Failure, Repro, Running, in_full};
+use crate::fs;
+use crate::ops::content::{all_saved, found_entries};
+use crate::ops::{Error, Result};
+use crate::pipeline::{self, Job, Stage};
+use crate::progress::Event;
+use crate::workspace::{Park, Parked};
+
+impl Repro<'_> {
+    pub(super) fn start(&mut self, name: &str) -> Result<()> {
+        let graph = self.graph;
+        let stage = &graph.stages()[name];
+        let checked = self.stale.remove(name);
+        let (reasons, facts) = checked.expect("only stages that were found stale are started");
+        let reason = reasons.first().map(pipeline::describe).unwrap_or_default();
+        self.tell(Event::StageStarted {
+            stage: name,
+            reason: &reason,
+        });
+        let park = Park::new(&self.site.layout.park(), &format!("repro-{name}"));
+        let parked = self.move_outs_aside(stage, &park)?;
+        // From here on the old outputs are put back if anything goes wrong.
+        self.running.insert(
+            name.to_owned(),
+            Running {
+                facts,
+                reasons,
+                parked,
+                park,
+                started: fs::now_nanos(),
+            },
+        );
+        let job = self.job(stage)?;
+        self.runner.start(job);
+        Ok(())
+    }
+
+    /// Tells of a stage that could not even be started, and puts its old outputs back.
+    pub(super) fn fail_to_start(&mut self, name: &str, error: &Error) {
+        let mut message = in_full(error);
+        let running = self.running.remove(name);
+        let reasons = running
+            .as_ref()
+            .map(|running| running.reasons.clone())
+            .unwrap_or_default();
+        if let Some(running) = running
+            && let Err(error) = self.put_back(name, running)
+        {
+            message.push_str(&format!("; and then: {}", in_full(&error)));
+        }
+        self.fail(name, &reasons, Failure::Other { message });
+    }
+
+    fn move_outs_aside(&mut self, stage: &Stage, park: &Park) -> Result<Vec<(Parked, bool)>> {
+        let root = &self.site.layout.root;
+        let mut parked = Vec::new();
+        for path in &stage.outs {
+            let found = self.observer.out(path)?;
+            let saved = all_saved(&self.site.store, &found_entries(path, found));
+            if let Some(item) = park.park(root, path)? {
+                parked.push((item, saved));
+            }
+            if let Some(dir) = path.parent() {
+                fs::create_dir_all(&dir.to_path(root))?;
+            }
+        }
+        self.observer.forget(&stage.outs);
+        Ok(parked)
+    }
+
+    fn job(&self, stage: &Stage) -> Result<Job> {
+        let site = self.site;
+        let root = &site.layout.root;
+        let dir = stage
+            .spec
+            .wdir
+            .as_ref()
+            .map_or_else(|| root.clone(), |dir| dir.to_path(root));
+        fs::create_dir_all(&dir)?;
+        let runs = site.layout.runs();
+        fs::create_dir_all(&runs)?;
+        let mut env: Vec<(String, String)> = stage.spec.env.clone().into_iter().collect();
+        env.push(("ESKER_ROOT".to_owned(), root.display().to_string()));
+        env.push(("ESKER_STAGE".to_owned(), stage.name.clone()));
+        Ok(Job {
+            stage: stage.name.clone(),
+            scripts: stage.spec.cmd.scripts().to_vec(),
+            shell: site.manifest.shell.clone().unwrap_or_else(default_shell),
+            dir,
+            env,
+            log: runs.join(format!("{}.log", stage.name)),
+        })
+    }
+}
+
+/// Bash, strict, where there is one; else the system's shell. No start-up files are read.
+fn default_shell() -> Vec<String> {
+    let bash = ["/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash"];
+    let bash = bash
+        .into_iter()
+        .find(|path| std::path::Path::new(path).exists());
+    let words: &[&str] = match bash {
+        Some(bash) => &[bash, "--noprofile", "--norc", "-eo", "pipefail", "-c"],
+        None => &["sh", "-ec"],
+    };
+    words.iter().map(|word| (*word).to_owned()).collect()
+}

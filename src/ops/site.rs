@@ -1,0 +1,214 @@
+//! The project that a verb works on, as it was found.
+
+use std::path::{Path, PathBuf};
+
+use super::{Error, Result, did_you_mean};
+use crate::fs::{self, LockGuard};
+use crate::git::{self, Git, Rev};
+use crate::path::RelPath;
+use crate::pipeline::Graph;
+use crate::progress::{Event, Interrupt, Progress};
+use crate::project::layout::LOCK;
+use crate::project::{Config, Layout, Lock, Manifest};
+use crate::store::Store;
+use crate::workspace::{Index, Scanner};
+
+/// What lies outside the project: where the command was given, what its environment says, who
+/// listens, and who may ask it to stop.
+pub struct World<'w> {
+    /// The directory the command was given in.
+    pub cwd: PathBuf,
+    /// Reads a variable of the environment.
+    pub var: &'w (dyn Fn(&str) -> Option<String> + Sync),
+    /// Who listens.
+    pub progress: &'w dyn Progress,
+    /// Who may ask to stop.
+    pub interrupt: &'w Interrupt,
+}
+
+/// A project, its repository and its store.
+pub struct Site<'w> {
+    /// What lies outside.
+    pub world: &'w World<'w>,
+    /// The repository.
+    pub git: Git,
+    /// Where everything lies.
+    pub layout: Layout,
+    /// What people wrote.
+    pub manifest: Manifest,
+    /// Settings of this clone.
+    pub config: Config,
+    /// The objects.
+    pub store: Store,
+    /// The directory the command was given in, below the project's root; `None` is the root or
+    /// a place outside.
+    pub within: Option<RelPath>,
+}
+
+impl<'w> Site<'w> {
+    /// Finds the project at or above the current directory.
+    pub fn open(world: &'w World<'w>) -> Result<Self> {
+        let git = Git::discover(&world.cwd)?;
+        let cwd = canonical(&world.cwd);
+        let root = Layout::find_root(&cwd, git.workdir())?;
+        let manifest = Manifest::load(&root.join(crate::project::layout::MANIFEST))?;
+        let layout = Layout {
+            workdir: git.workdir().to_path_buf(),
+            shared: git.common_dir().join("esker"),
+            local: git.dir().join("esker").join(&manifest.id),
+            root,
+        };
+        let config = Config::load(&layout, world.var)?;
+        let store = Store::open(&config.store.clone().unwrap_or_else(|| layout.store()));
+        let within = cwd.strip_prefix(&layout.root).ok();
+        let within = within.and_then(|path| RelPath::from_native(path).ok());
+        Ok(Self {
+            world,
+            git,
+            layout,
+            manifest,
+            config,
+            store,
+            within,
+        })
+    }
+
+    /// Takes the right to change this project's record, waiting for another esker if need be.
+    pub fn guard(&self) -> Result<LockGuard> {
+        let path = self.layout.guard();
+        if let Some(guard) = LockGuard::try_acquire(&path)? {
+            return Ok(guard);
+        }
+        self.world.progress.event(Event::Waiting);
+        Ok(LockGuard::acquire(&path)?)
+    }
+
+    /// Fails if somebody asked to stop.
+    pub fn check_interrupt(&self) -> Result<()> {
+        if self.world.interrupt.is_requested() {
+            return Err(Error::Interrupted);
+        }
+        Ok(())
+    }
+
+    /// What is recorded now.
+    pub fn lock(&self) -> Result<Lock> {
+        Ok(Lock::load(&self.layout.lock())?)
+    }
+
+    /// What a commit records; a commit without a lock records nothing.
+    pub fn lock_at(&self, rev: &Rev) -> Result<Lock> {
+        match self.read_at(rev, LOCK)? {
+            Some(bytes) => Ok(Lock::from_bytes(&bytes)?),
+            None => Ok(Lock::default()),
+        }
+    }
+
+    /// The bytes of a file of this project at a commit.
+    pub fn read_at(&self, rev: &Rev, path: &str) -> Result<Option<Vec<u8>>> {
+        match self.repo_path(path) {
+            Some(path) => Ok(self.git.read_at(rev, &path)?),
+            None => Ok(None),
+        }
+    }
+
+    /// A path of this project as git names it: relative to the top of the working tree, `../`
+    /// resolved. `None` if it climbs out of the repository.
+    pub fn repo_path(&self, path: &str) -> Option<String> {
+        let prefix = self.layout.root.strip_prefix(&self.layout.workdir).ok()?;
+        let prefix = prefix.to_str().filter(|text| !text.is_empty());
+        let within = prefix.map(RelPath::parse).transpose().ok()?;
+        let path = RelPath::resolve(within.as_ref(), path).ok()??;
+        Some(path.as_str().to_owned())
+    }
+
+    /// The graph of all stages.
+    pub fn graph(&self, lock: &Lock) -> Result<Graph> {
+        let tracked: Vec<RelPath> = lock.data.keys().cloned().collect();
+        Ok(Graph::build(&self.manifest, &tracked)?)
+    }
+
+    /// Takes a path that a person typed in the current directory.
+    pub fn path(&self, typed: &str) -> Result<RelPath> {
+        let relative = match Path::new(typed).is_absolute() {
+            true => {
+                let outside = || crate::path::Error::Outside(typed.to_owned());
+                let below = Path::new(typed).strip_prefix(&self.layout.root);
+                let below = below.map_err(|_| outside())?;
+                RelPath::resolve(None, below.to_str().ok_or_else(outside)?)?
+            }
+            false => RelPath::resolve(self.within.as_ref(), typed)?,
+        };
+        relative.ok_or_else(|| Error::WholeProject(typed.to_owned()))
+    }
+
+    /// Takes paths that must be tracked, be outputs, hold such paths or lie inside them.
+    pub fn stored_paths(&self, lock: &Lock, typed: &[String]) -> Result<Vec<RelPath>> {
+        let stored = super::content::stored(lock);
+        let known = |path: &RelPath| stored.keys().any(|root| root.overlaps(path));
+        typed
+            .iter()
+            .map(|text| {
+                let path = self.path(text)?;
+                if known(&path) {
+                    return Ok(path);
+                }
+                let names = stored.keys().map(RelPath::as_str);
+                Err(Error::NotTracked {
+                    target: text.clone(),
+                    suggestion: did_you_mean(path.as_str(), names),
+                })
+            })
+            .collect()
+    }
+
+    /// A scanner that only looks.
+    pub fn scanner<'i>(&'i self, index: &'i mut Index) -> Scanner<'i> {
+        Scanner {
+            root: &self.layout.root,
+            index,
+            store: None,
+            progress: self.world.progress,
+            interrupt: self.world.interrupt,
+        }
+    }
+
+    /// A scanner that stores what it reads.
+    pub fn storing_scanner<'i>(&'i self, index: &'i mut Index) -> Scanner<'i> {
+        Scanner {
+            store: Some(&self.store),
+            ..self.scanner(index)
+        }
+    }
+
+    /// Reads the stat index.
+    pub fn index(&self) -> Index {
+        Index::load(&self.layout.index())
+    }
+
+    /// Writes the lock after all it names is safe on disk, then the ignore list that follows
+    /// from it. Says whether the lock changed.
+    pub fn save(&self, lock: &Lock) -> Result<bool> {
+        self.store.flush()?;
+        let changed = lock.save(&self.layout.lock())?;
+        self.save_ignores(lock)?;
+        Ok(changed)
+    }
+
+    fn save_ignores(&self, lock: &Lock) -> Result<()> {
+        let paths: Vec<RelPath> = super::content::stored(lock).into_keys().collect();
+        let file = self.layout.root.join(".gitignore");
+        let old = fs::read_if_exists(&file)?.unwrap_or_default();
+        let old = String::from_utf8_lossy(&old);
+        let new = git::ignore_block(&old, &paths);
+        if new != old {
+            fs::replace(&file, new.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// The real path of a directory; itself where that cannot be had.
+fn canonical(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
+}

