@@ -22,6 +22,8 @@ mod compare;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod hooks;
