@@ -96,7 +96,7 @@ impl serde::Serialize for Digest {
 pub enum Context {
     /// A node of a tree.
     TreeNode,
-    /// A recipe root or segment.
+    /// A recipe segment.
     Recipe,
     /// The key of a snapshot: the sorted roots of one lock.
     LockRoots,

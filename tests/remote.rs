@@ -165,7 +165,6 @@ fn what_the_remote_lacks_is_named_and_the_rest_is_had() {
     Pulled 1 file from `store`: 1 B as 523 B
       ! b  not on the remote (b3:10e5cf3d3c8a)
     Switched 1 path (a): 1 file written, 1 B
-      ! b  not in the store
     ");
     assert_eq!(clone.sh("cat a"), "a");
 }

@@ -106,7 +106,7 @@ fn a_param_reruns_exactly_what_it_reaches_and_going_back_runs_nothing() {
     ▶ evaluate    model changed
     ✓ evaluate    [time]  eval 30 B
     Ran 2 stages in [time], 1 unchanged: loss 0.5000, score 0.0030 (-0.0970, worse)
-    next: git add esker.lock .gitignore && git commit
+    next: git add esker.lock .gitignore params.yaml && git commit
     ");
     assert_eq!(sandbox.runs(), ["train", "evaluate"]);
     sandbox.edit("params.yaml", "lr: 0.003", "lr: 0.1");

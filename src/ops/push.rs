@@ -56,6 +56,12 @@ pub fn push(world: &World<'_>, options: &TransferOptions) -> Result<PushReport> 
         locks.push((site.lock_at(&rev)?, Some(rev)));
     }
     let wanted = wanted(&locks)?;
+    if wanted.is_empty() {
+        return Ok(nothing(
+            site.remote(options.remote.as_deref())?.0,
+            options.dry_run,
+        ));
+    }
     let (name, remote) = connect(&site, options.remote.as_deref())?;
     let spool = site.layout.spool();
     let bases = bases(&site)?;
@@ -86,6 +92,19 @@ pub fn push(world: &World<'_>, options: &TransferOptions) -> Result<PushReport> 
         missing: missing.collect(),
         dry_run: options.dry_run,
     })
+}
+
+fn nothing(remote: String, dry_run: bool) -> PushReport {
+    PushReport {
+        remote,
+        files: 0,
+        bytes: 0,
+        objects: 0,
+        sent_bytes: 0,
+        complete: 0,
+        missing: Vec::new(),
+        dry_run,
+    }
 }
 
 /// The commits whose locks are meant: those asked for, and for a push those not yet published.

@@ -52,9 +52,19 @@ pub struct ReproReport {
     /// Metrics files after the run, for the last line of the tale.
     #[serde(skip)]
     pub metrics: Vec<super::metrics::MetricChange>,
+    /// What git should commit with the lock: files of the pipeline that it does not have as they
+    /// are, relative to the project.
+    #[serde(skip)]
+    pub to_commit: Vec<String>,
 }
 
 impl ReproReport {
+    /// Whether any stage got a new block in the lock.
+    pub fn recorded(&self) -> bool {
+        let new = |run: &StageRun| matches!(run.action, Action::Ran | Action::Restored);
+        self.stages.iter().any(new)
+    }
+
     /// Whether a stage failed, or was skipped because of one that did.
     pub fn failed(&self) -> bool {
         let bad = |run: &StageRun| matches!(run.action, Action::Failed | Action::Skipped);
@@ -160,6 +170,9 @@ pub fn repro(world: &World<'_>, options: &ReproOptions) -> Result<ReproReport> {
     outcome?;
     let mut report = repro.report;
     report.metrics = super::metrics::moved(&site, &before, &repro.lock);
+    if report.recorded() {
+        report.to_commit = to_commit(&site, &graph, &repro.lock)?;
+    }
     Ok(report)
 }
 
@@ -499,6 +512,39 @@ fn wanted(graph: &Graph, targets: &[String]) -> Result<BTreeSet<String>> {
         names.insert(graph.target(target)?.name.clone());
     }
     Ok(graph.with_upstream(&names))
+}
+
+/// The project's own files, the params and the plain dependencies that git has not, or not as they
+/// are: a commit of the lock without them would record what no clone can have.
+fn to_commit(site: &Site<'_>, graph: &Graph, lock: &Lock) -> Result<Vec<String>> {
+    let changed: BTreeSet<String> = site.git.uncommitted()?.into_iter().collect();
+    let tracked: BTreeSet<String> = site.git.tracked_below("")?.into_iter().collect();
+    let managed = super::content::stored(lock);
+    let own = ["esker.toml", "esker.lock", ".gitignore", ".gitattributes"].map(str::to_owned);
+    let deps = graph.stages().values().flat_map(|stage| &stage.deps);
+    let plain = deps.filter(|dep| {
+        let inside = dep.inside();
+        !inside.is_some_and(|path| managed.keys().any(|root| root.overlaps(&path)))
+    });
+    let params = lock.stages.values().flat_map(|stage| stage.params.keys());
+    let files: BTreeSet<String> = plain.chain(params).map(ToString::to_string).collect();
+    let mut wanted = Vec::new();
+    for file in own.into_iter().chain(files) {
+        let Some(path) = site.repo_path(&file) else {
+            continue;
+        };
+        let differs = !has_at_or_below(&tracked, &path) || has_at_or_below(&changed, &path);
+        if differs && site.layout.root.join(&file).exists() {
+            wanted.push(file);
+        }
+    }
+    Ok(wanted)
+}
+
+fn has_at_or_below(paths: &BTreeSet<String>, dir: &str) -> bool {
+    let below = format!("{dir}/");
+    let next = paths.range(below.clone()..).next();
+    paths.contains(dir) || next.is_some_and(|path| path.starts_with(&below))
 }
 
 /// Why a stale stage cannot run at all.

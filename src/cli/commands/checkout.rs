@@ -2,7 +2,11 @@ use super::super::exit;
 use super::super::render;
 use super::super::ui::Tone;
 use super::{CliError, Exit, Ui, World};
+use crate::ops::Missing;
 use crate::ops::checkout::{CheckoutOptions, CheckoutReport, checkout};
+
+/// How many paths are named before the rest is counted.
+const SHOWN: usize = 10;
 
 /// Put recorded data into the workspace
 ///
@@ -51,6 +55,12 @@ pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliEr
 
 /// The outcome in a few lines: also for `pull`.
 pub(super) fn tell(ui: &Ui, report: &CheckoutReport) {
+    tell_switched(ui, report);
+    tell_missing(ui, &report.missing);
+}
+
+/// The outcome without what is missing, for `pull`, which has named that already.
+pub(super) fn tell_switched(ui: &Ui, report: &CheckoutReport) {
     if report.switched.is_empty() && report.missing.is_empty() {
         ui.say("Nothing to switch: the workspace matches the record");
     } else if !report.switched.is_empty() {
@@ -85,7 +95,6 @@ pub(super) fn summary(report: &CheckoutReport) -> String {
 }
 
 fn tell_rest(ui: &Ui, report: &CheckoutReport) {
-    const SHOWN: usize = 10;
     if let Some(park) = &report.park {
         let parked = render::count(report.parked.len() as u64, "path");
         ui.say(&format!("Moved {parked} out of the way, into {park}"));
@@ -96,11 +105,14 @@ fn tell_rest(ui: &Ui, report: &CheckoutReport) {
     if report.left.len() > SHOWN {
         ui.say(&format!("  ? … and {} more", report.left.len() - SHOWN));
     }
-    for missing in report.missing.iter().take(SHOWN) {
+}
+
+fn tell_missing(ui: &Ui, missing: &[Missing]) {
+    for item in missing.iter().take(SHOWN) {
         let mark = ui.paint(Tone::Bad, "!");
-        ui.say(&format!("  {mark} {}  not in the store", missing.path));
+        ui.say(&format!("  {mark} {}  not in the store", item.path));
     }
-    if report.missing.len() > SHOWN {
-        ui.say(&format!("  ! … and {} more", report.missing.len() - SHOWN));
+    if missing.len() > SHOWN {
+        ui.say(&format!("  ! … and {} more", missing.len() - SHOWN));
     }
 }

@@ -55,6 +55,8 @@ fn show(args: &ShowArgs, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
     let report = metrics_show(world, args.rev.as_deref())?;
     if ui.json {
         ui.json(&report)?;
+    } else if report.metrics.is_empty() && report.errors.is_empty() {
+        ui.say("No metrics: name files below `[metrics]` in esker.toml");
     } else {
         print(
             ui,

@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliEr
     } else {
         ui.say(&fetch::summary(&report.fetched, "Pulled"));
         fetch::tell_trouble(ui, &report.fetched);
-        checkout::tell(ui, &report.checkout);
+        checkout::tell_switched(ui, &report.checkout);
     }
     Ok(Exit::when(missing, exit::DATA))
 }

@@ -74,6 +74,9 @@ pub(super) fn summary(report: &PushReport) -> String {
     if report.dry_run {
         return format!("Would push {files} to `{}`: {bytes}", report.remote);
     }
+    if report.complete == 0 {
+        return "Nothing to push: nothing is recorded yet".to_owned();
+    }
     if report.files == 0 && report.objects == 0 {
         return format!("Nothing to push: `{}` has everything", report.remote);
     }

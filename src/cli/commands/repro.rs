@@ -100,11 +100,18 @@ fn tell(ui: &Ui, report: &ReproReport) {
         tell_failure(ui, stage);
     }
     ui.say(&closing(report));
-    let changed = [Action::Ran, Action::Restored]
-        .iter()
-        .any(|action| !of(report, *action).is_empty());
-    if changed && !report.failed() && !report.interrupted {
-        ui.next("git add esker.lock .gitignore && git commit");
+    if report.recorded() && !report.failed() && !report.interrupted {
+        ui.next(&commit_line(&report.to_commit));
+    }
+}
+
+/// How to commit what belongs together; a long list is git's to gather.
+fn commit_line(files: &[String]) -> String {
+    const SHOWN: usize = 6;
+    match files.len() {
+        0 => "git commit".to_owned(),
+        1..=SHOWN => format!("git add {} && git commit", files.join(" ")),
+        _ => "git add --all && git commit".to_owned(),
     }
 }
 
@@ -176,7 +183,7 @@ fn closing(report: &ReproReport) -> String {
         }
     }
     if parts.is_empty() {
-        return "No stages to run".to_owned();
+        return "No stages to run: write some into esker.toml".to_owned();
     }
     let mut text = parts.join(", ");
     text[..1].make_ascii_uppercase();

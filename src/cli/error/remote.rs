@@ -19,6 +19,9 @@ pub(super) fn remote_error(error: &Error, text: String) -> CliError {
         Error::Denied {
             remote, key_source, ..
         } => CliError::new("E0412", REMOTE, text).hint(denied(remote, key_source)),
+        Error::NoCredentials {
+            key_source, detail, ..
+        } if detail.contains("SSO") => CliError::new("E0413", REMOTE, text).hint(sso(key_source)),
         Error::NoCredentials { .. } => CliError::new("E0413", REMOTE, text).hint(
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile below the remote: profile = \"…\"",
         ),
@@ -34,6 +37,12 @@ pub(super) fn remote_error(error: &Error, text: String) -> CliError {
             .detail("nothing of it was taken for data")
             .hint("push again from a clone that has the data"),
     }
+}
+
+/// A token of single sign-on that is missing or has run out is renewed by the AWS program.
+fn sso(key_source: &str) -> String {
+    let profile = key_source.split('`').nth(1).unwrap_or("NAME");
+    format!("aws sso login --profile {profile}")
 }
 
 fn denied(remote: &str, key_source: &str) -> String {

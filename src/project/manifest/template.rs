@@ -11,7 +11,7 @@ pub(super) fn text(id: &str, name: &str) -> String {
     );
     format!(
         r#"# What this project does with its data. People write this file; what esker records goes to
-# `esker.lock`. Every key: docs/esker-toml.md
+# `esker.lock`. The page `esker-toml.md` of esker's documentation has every key.
 
 [project]
 id = {id}  # names this project on shared remotes: keep it
