@@ -4,6 +4,7 @@
 mod checkout;
 mod index;
 mod link;
+mod parallel;
 mod park;
 mod placed;
 mod scan;

@@ -81,8 +81,9 @@ impl Park {
 
     /// Drops a parked path whose bytes are safe elsewhere, and the place if it is empty then.
     pub fn discard(&self, parked: Parked) -> Result<()> {
-        remove_all(&parked.at)?;
-        prune(&parked.at, &parked.path);
+        let Parked { path, at } = parked;
+        remove_all(&at)?;
+        prune(&at, &path);
         Ok(())
     }
 

@@ -1,10 +1,15 @@
 //! Decides what a checkout would do, from three trees alone; then does it.
+//!
+//! Every byte that a checkout takes away is in the store or in the park: the plan asks for it,
+//! and the application looks again just before each act, since files may have changed after the
+//! scan that the plan is made of.
 
 mod apply;
 mod plan;
+mod write;
 
-pub use apply::apply;
-pub use plan::plan;
+pub use self::apply::apply;
+pub use self::plan::plan;
 
 use crate::hash::BlobId;
 use crate::path::RelPath;
@@ -13,11 +18,11 @@ use crate::tree::Entry;
 /// What a checkout would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckoutPlan {
-    /// To be written where nothing is, or only what is to be removed or refused.
+    /// To be written where nothing is.
     pub create: Vec<(RelPath, Entry)>,
     /// To be written over bytes that are saved.
     pub replace: Vec<(RelPath, Entry)>,
-    /// To be removed: saved, and no longer wanted.
+    /// To be removed: put there earlier, saved, and no longer wanted.
     pub remove: Vec<RelPath>,
     /// In the way, and saved nowhere.
     pub refuse: Vec<Refusal>,

@@ -1,26 +1,15 @@
-//! The plan, from values alone.
-//!
-//! | wanted | there | placed | what happens |
-//! |---|---|---|---|
-//! | x | x | | nothing |
-//! | x | – | | created, if the store has it |
-//! | x | y, saved | | replaced, if the store has x |
-//! | x | y, unsaved | | refused |
-//! | – | y, saved | yes | removed |
-//! | – | y, unsaved | yes | refused |
-//! | – | y | no | left, unless it stands where a directory or file must be |
-
-use std::collections::{BTreeMap, BTreeSet};
+//! The decision: three trees and what the store has in, a plan out. Nothing is read or written.
 
 use super::{CheckoutPlan, Refusal};
 use crate::hash::BlobId;
 use crate::path::RelPath;
 use crate::tree::{Entry, Tree};
 
-type Entries<'t> = BTreeMap<&'t RelPath, &'t Entry>;
-
 /// Compares what is wanted, what is there, and what was put there last. All three are trees of
 /// the whole project. `saved` says whether the store has a file.
+///
+/// Where a file stands in the place of a wanted directory, or the reverse, all that is in the
+/// way must be removed by the plan; what cannot be is refused, also if neither side knows it.
 pub fn plan(
     wanted: &Tree,
     actual: &Tree,
@@ -28,144 +17,179 @@ pub fn plan(
     saved: &dyn Fn(BlobId) -> bool,
 ) -> CheckoutPlan {
     let sides = Sides {
-        wanted: wanted.iter().collect(),
-        actual: actual.iter().collect(),
-        placed: placed.iter().collect(),
-        wanted_paths: wanted.iter().map(|(path, _)| path.as_str()).collect(),
+        wanted: Side::new(wanted),
+        actual: Side::new(actual),
+        placed: Side::new(placed),
         saved,
     };
     let mut plan = CheckoutPlan::default();
-    let paths: BTreeSet<&RelPath> = sides
-        .wanted
-        .keys()
-        .chain(sides.actual.keys())
-        .copied()
-        .collect();
-    for path in paths {
-        sides.decide(path, &mut plan);
+    for (path, want) in wanted.iter() {
+        match sides.actual.get(path) {
+            Some(there) if there == want => {}
+            Some(there) => sides.change(path, want, there, &mut plan),
+            None => sides.create(path, want, &mut plan),
+        }
     }
-    sides.clear_the_way(&mut plan);
+    for (path, there) in actual.iter() {
+        if sides.wanted.get(path).is_none() {
+            sides.take_away(path, there, &mut plan);
+        }
+    }
+    plan.refuse.sort_by(|one, other| one.path.cmp(&other.path));
     plan
 }
 
-struct Sides<'t> {
-    wanted: Entries<'t>,
-    actual: Entries<'t>,
-    placed: Entries<'t>,
-    /// The wanted paths, sorted.
-    wanted_paths: Vec<&'t str>,
-    saved: &'t dyn Fn(BlobId) -> bool,
+/// A tree that can be asked what lies below a path.
+struct Side<'a>(Vec<(&'a RelPath, &'a Entry)>);
+
+struct Sides<'a> {
+    wanted: Side<'a>,
+    actual: Side<'a>,
+    placed: Side<'a>,
+    saved: &'a dyn Fn(BlobId) -> bool,
+}
+
+/// What becomes of something that is there and not wanted.
+enum Fate {
+    /// It stays, and is told of.
+    Left,
+    /// It stays, as a directory that wanted paths lie in.
+    Absorbed,
+    Removed,
+    Refused,
+}
+
+impl<'a> Side<'a> {
+    fn new(tree: &'a Tree) -> Self {
+        Self(tree.iter().collect())
+    }
+
+    fn get(&self, path: &RelPath) -> Option<&'a Entry> {
+        let at = self.0.binary_search_by(|(other, _)| (*other).cmp(path));
+        at.ok().map(|at| self.0[at].1)
+    }
+
+    fn below(&self, path: &RelPath) -> &[(&'a RelPath, &'a Entry)] {
+        // `0` is the byte after `/`.
+        let [first, end] = ['/', '0'].map(|after| {
+            let bound = format!("{path}{after}");
+            self.0
+                .partition_point(|(other, _)| other.as_str() < bound.as_str())
+        });
+        &self.0[first..end]
+    }
 }
 
 impl Sides<'_> {
-    /// Whether anything wanted lies below a directory.
-    fn wants_below(&self, dir: &RelPath) -> bool {
-        // Siblings like `dir-x` sort between `dir` and what lies below it.
-        let from = format!("{dir}/");
-        let at = self
-            .wanted_paths
-            .partition_point(|path| *path < from.as_str());
-        self.wanted_paths
-            .get(at)
-            .is_some_and(|path| path.starts_with(&from))
-    }
-
-    fn decide(&self, path: &RelPath, plan: &mut CheckoutPlan) {
-        match (self.wanted.get(path), self.actual.get(path)) {
-            (Some(wanted), Some(actual)) if wanted == actual => {}
-            (Some(wanted), actual) => self.decide_wanted(path, wanted, actual.copied(), plan),
-            (None, Some(actual)) => self.decide_unwanted(path, actual, plan),
-            (None, None) => {}
-        }
-    }
-
-    fn decide_wanted(
-        &self,
-        path: &RelPath,
-        wanted: &Entry,
-        actual: Option<&Entry>,
-        plan: &mut CheckoutPlan,
-    ) {
-        if let Entry::File { id, .. } = wanted
-            && !(self.saved)(*id)
-        {
-            // A file that differs in its mode alone has its bytes on disk.
-            let same = matches!(actual, Some(Entry::File { id: there, .. }) if there == id);
-            if !same {
-                plan.missing.push((path.clone(), *id));
-                return;
-            }
-        }
-        match actual {
-            None => plan.create.push((path.clone(), wanted.clone())),
-            Some(actual) if self.is_safe(actual) || same_bytes(wanted, actual) => {
-                plan.replace.push((path.clone(), wanted.clone()));
-            }
-            Some(actual) => plan.refuse.push(Refusal {
-                path: path.clone(),
-                actual: actual.clone(),
-                wanted: Some(wanted.clone()),
-            }),
-        }
-    }
-
-    fn decide_unwanted(&self, path: &RelPath, actual: &Entry, plan: &mut CheckoutPlan) {
-        if *actual == Entry::EmptyDir && self.wants_below(path) {
-            // The directory is wanted; it is only empty so far.
-            return;
-        }
-        if !self.placed.contains_key(path) {
-            plan.left.push(path.clone());
-        } else if self.is_safe(actual) {
-            plan.remove.push(path.clone());
+    /// Something is there, and something else is wanted.
+    fn change(&self, path: &RelPath, want: &Entry, there: &Entry, plan: &mut CheckoutPlan) {
+        if is_same_file(want, there) {
+            plan.replace.push((path.clone(), want.clone()));
+        } else if let Some(id) = self.missing(want) {
+            plan.missing.push((path.clone(), id));
+        } else if self.is_saved(there) {
+            plan.replace.push((path.clone(), want.clone()));
         } else {
             plan.refuse.push(Refusal {
                 path: path.clone(),
-                actual: actual.clone(),
-                wanted: None,
+                actual: there.clone(),
+                wanted: Some(want.clone()),
             });
         }
     }
 
-    /// Unknown files that stand where a directory must be, or in a directory where a file must
-    /// be, cannot be left: they are removed if saved, else refused.
-    fn clear_the_way(&self, plan: &mut CheckoutPlan) {
-        let files = plan
-            .create
-            .iter()
-            .filter(|(_, entry)| *entry != Entry::EmptyDir);
-        let files: BTreeSet<&RelPath> = files.map(|(path, _)| path).collect();
-        let blocks = |path: &RelPath| {
-            self.wants_below(path) || path.ancestors().any(|dir| files.contains(&dir))
-        };
-        let (blocking, left): (Vec<RelPath>, Vec<RelPath>) =
-            plan.left.iter().cloned().partition(blocks);
-        plan.left = left;
-        for path in blocking {
-            let actual = self.actual[&path];
-            if self.is_safe(actual) {
-                plan.remove.push(path);
-            } else {
-                plan.refuse.push(Refusal {
-                    actual: actual.clone(),
-                    wanted: None,
-                    path,
-                });
-            }
+    /// Nothing is at the very path.
+    fn create(&self, path: &RelPath, want: &Entry, plan: &mut CheckoutPlan) {
+        if let Some(id) = self.missing(want) {
+            plan.missing.push((path.clone(), id));
+        } else if *want != Entry::EmptyDir || self.will_be_empty(path) {
+            plan.create.push((path.clone(), want.clone()));
         }
-        plan.remove.sort();
-        plan.refuse.sort_by(|a, b| a.path.cmp(&b.path));
     }
 
-    /// Whether nothing is lost when this goes.
-    fn is_safe(&self, entry: &Entry) -> bool {
-        match entry {
+    /// Whether a wanted empty directory must be made: it is not there, or taking away what is
+    /// in it would take it too.
+    fn will_be_empty(&self, dir: &RelPath) -> bool {
+        let inside = self.actual.below(dir);
+        let goes = |(path, there): &(&RelPath, &Entry)| {
+            matches!(self.fate(path, there), Fate::Removed | Fate::Refused)
+        };
+        inside.is_empty() || inside.iter().any(goes)
+    }
+
+    /// Something is there that is not wanted.
+    fn take_away(&self, path: &RelPath, there: &Entry, plan: &mut CheckoutPlan) {
+        match self.fate(path, there) {
+            Fate::Absorbed => {}
+            Fate::Left => plan.left.push(path.clone()),
+            Fate::Removed => plan.remove.push(path.clone()),
+            Fate::Refused => plan.refuse.push(Refusal {
+                path: path.clone(),
+                actual: there.clone(),
+                wanted: None,
+            }),
+        }
+    }
+
+    fn fate(&self, path: &RelPath, there: &Entry) -> Fate {
+        if *there == Entry::EmptyDir {
+            return self.fate_of_empty_dir(path);
+        }
+        let known = self.placed.get(path).is_some();
+        match (known, self.is_saved(there)) {
+            (true, true) => Fate::Removed,
+            (true, false) => Fate::Refused,
+            (false, _) if self.is_in_the_way(path) => Fate::Refused,
+            (false, _) => Fate::Left,
+        }
+    }
+
+    fn fate_of_empty_dir(&self, path: &RelPath) -> Fate {
+        let known = self.placed.get(path).is_some() || !self.placed.below(path).is_empty();
+        if !self.wanted.below(path).is_empty() {
+            Fate::Absorbed
+        } else if known || self.blocks_above(path) {
+            Fate::Removed
+        } else {
+            Fate::Left
+        }
+    }
+
+    /// Whether a path that will be written needs this one to be gone.
+    fn is_in_the_way(&self, path: &RelPath) -> bool {
+        let below = self.wanted.below(path).iter();
+        let mut written = below.filter(|(_, want)| self.missing(want).is_none());
+        self.blocks_above(path) || written.next().is_some()
+    }
+
+    /// Whether a file or link will be written at a directory above this path.
+    fn blocks_above(&self, path: &RelPath) -> bool {
+        path.ancestors().any(|above| {
+            let want = self.wanted.get(&above);
+            want.is_some_and(|want| *want != Entry::EmptyDir && self.missing(want).is_none())
+        })
+    }
+
+    fn is_saved(&self, there: &Entry) -> bool {
+        match there {
             Entry::File { id, .. } => (self.saved)(*id),
             Entry::Symlink { .. } | Entry::EmptyDir => true,
         }
     }
+
+    /// The id of a wanted file that the store does not have.
+    fn missing(&self, want: &Entry) -> Option<BlobId> {
+        match want {
+            Entry::File { id, .. } if !(self.saved)(*id) => Some(*id),
+            _ => None,
+        }
+    }
 }
 
-fn same_bytes(a: &Entry, b: &Entry) -> bool {
-    matches!((a, b), (Entry::File { id: a, .. }, Entry::File { id: b, .. }) if a == b)
+/// Whether two files differ in the execute bit alone, so that no byte is at stake.
+fn is_same_file(one: &Entry, other: &Entry) -> bool {
+    match (one, other) {
+        (Entry::File { id: one, .. }, Entry::File { id: other, .. }) => one == other,
+        _ => false,
+    }
 }

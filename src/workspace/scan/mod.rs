@@ -6,6 +6,7 @@ mod walk;
 
 use std::path::{Path, PathBuf};
 
+pub(super) use self::read::hash;
 pub(super) use self::walk::special_name;
 
 use self::read::OnDisk;

@@ -3,19 +3,17 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
-
 use super::Scanner;
 use crate::fs::{self, Context, Metadata};
 use crate::hash::{BlobId, Hasher};
 use crate::path::DepPath;
 use crate::progress::{Event, Interrupt, Work};
 use crate::store::{self, Store, Stored};
-use crate::workspace::{Error, Result};
+use crate::workspace::{Error, Result, parallel};
 
 /// Files of at least this size are read one after the other, each hashed on all cores; smaller
 /// ones are read side by side, each on one.
-const LARGE: u64 = 32 << 20;
+pub(super) const LARGE: u64 = 32 << 20;
 const LARGE_BUFFER: usize = 4 << 20;
 /// Small enough that hashing a buffer starts no work on other cores.
 const SMALL_BUFFER: usize = 128 << 10;
@@ -36,8 +34,8 @@ pub(super) struct OnDisk {
 impl Scanner<'_> {
     /// The ids of files, in their order; `None` for one that is gone.
     pub(super) fn identify(&mut self, files: &[OnDisk]) -> Result<Vec<Option<Stored>>> {
-        let mut found: Vec<Option<Stored>> =
-            files.par_iter().map(|file| self.known(file)).collect();
+        let many = parallel::is_worth(files.len(), 0);
+        let mut found = parallel::map(files, many, |file| Ok(self.known(file)))?;
         let misses: Vec<usize> = (0..files.len()).filter(|at| found[*at].is_none()).collect();
         if misses.is_empty() {
             return Ok(found);
@@ -75,22 +73,20 @@ impl Scanner<'_> {
     }
 
     fn read_all(&self, files: &[&OnDisk]) -> Result<Vec<Option<Stored>>> {
+        let bytes = files.iter().map(|file| file.stat.len()).sum();
         self.progress.event(Event::Started {
             work: Work::Hash,
             files: files.len() as u64,
-            bytes: files.iter().map(|file| file.stat.len()).sum(),
+            bytes,
         });
         let is_large = |file: &OnDisk| file.stat.len() >= LARGE;
-        let small: Result<Vec<Option<Stored>>> = files
-            .par_iter()
-            .map(|file| {
-                if is_large(file) {
-                    Ok(None)
-                } else {
-                    self.read(file)
-                }
-            })
-            .collect();
+        let many = parallel::is_worth(files.len(), bytes);
+        let small = parallel::map(files, many, |file| {
+            if is_large(file) {
+                return Ok(None);
+            }
+            self.read(file)
+        });
         let all = small.and_then(|mut all| {
             for (file, read) in files.iter().zip(&mut all) {
                 if is_large(file) {

@@ -3,20 +3,23 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::FileTypeExt;
-use std::path::{Path, PathBuf};
-
-use rayon::prelude::*;
+use std::path::Path;
 
 use super::ignored::Ignored;
 use super::{PROJECT_FILE, Rules};
 use crate::fs::{self, Metadata};
 use crate::path::{self, RelPath};
 use crate::progress::Interrupt;
-use crate::workspace::{Error, Result, link};
+use crate::workspace::{Error, Result, link, parallel};
 
 const GIT_DIR: &str = ".git";
 /// What a killed process may leave behind.
 const TEMP_PREFIX: &[u8] = b".esker-tmp-";
+
+/// From how many directories of a level on they are listed side by side.
+const MANY_DIRS: usize = 8;
+/// From how many names of a directory on they are looked at side by side.
+const MANY_NAMES: usize = 512;
 
 /// Something that counts.
 pub(super) enum Item {
@@ -82,10 +85,7 @@ pub(super) fn walk(
     let mut level = vec![Dir { path, mode, around }];
     let mut items = Vec::new();
     while !level.is_empty() {
-        let listed: Vec<Vec<Listed>> = level
-            .par_iter()
-            .map(|dir| walk.list(dir))
-            .collect::<Result<_>>()?;
+        let listed = parallel::map(&level, level.len() >= MANY_DIRS, |dir| walk.list(dir))?;
         level.clear();
         for listed in listed.into_iter().flatten() {
             match listed {
@@ -147,27 +147,21 @@ impl Walk<'_> {
             return Ok(vec![Listed::Item(dir.path.clone(), Item::EmptyDir)]);
         }
         let inside = dir.around.enter(&at)?;
-        let listed: Vec<Option<Listed>> = names
-            .into_par_iter()
-            .with_min_len(256)
-            .filter(|name| *name != GIT_DIR)
-            .map(|name| self.look(dir, &inside, at.join(name), name))
-            .collect::<Result<_>>()?;
+        let listed = parallel::map(&names, names.len() >= MANY_NAMES, |name| {
+            self.look(dir, &inside, &at.join(name), name)
+        })?;
         Ok(listed.into_iter().flatten().collect())
     }
 
-    fn look(
-        &self,
-        dir: &Dir,
-        inside: &Ignored,
-        at: PathBuf,
-        name: &OsStr,
-    ) -> Result<Option<Listed>> {
-        let Some(stat) = fs::metadata(&at)? else {
+    fn look(&self, dir: &Dir, inside: &Ignored, at: &Path, name: &OsStr) -> Result<Option<Listed>> {
+        if name == GIT_DIR {
+            return Ok(None);
+        }
+        let Some(stat) = fs::metadata(at)? else {
             return Ok(None);
         };
         let path = join(&dir.path, name);
-        let mode = self.mode_of(dir.mode, path.as_ref().ok(), inside, &at, stat.is_dir());
+        let mode = self.mode_of(dir.mode, path.as_ref().ok(), inside, at, stat.is_dir());
         let Some(mode) = mode else {
             return Ok(None);
         };
@@ -177,7 +171,7 @@ impl Walk<'_> {
             return Ok(Some(Listed::Dir(Dir { path, mode, around })));
         }
         if stat.is_symlink() {
-            let item = self.link(&path, &at)?;
+            let item = self.link(&path, at)?;
             return Ok(Some(Listed::Item(path, item)));
         }
         if !stat.is_file() {

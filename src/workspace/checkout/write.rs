@@ -1,0 +1,226 @@
+//! Writing files and links: beside their place, then by rename.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::{Applied, CheckoutPlan};
+use crate::fs::{self, Metadata, TempDir};
+use crate::hash::BlobId;
+use crate::path::RelPath;
+use crate::progress::{Event, Interrupt, Progress, Work};
+use crate::store::Store;
+use crate::tree::Entry;
+use crate::workspace::{Error, Index, Park, Result, link, parallel, scan};
+
+/// Something to be written.
+pub(super) struct Write<'a> {
+    pub(super) path: &'a RelPath,
+    pub(super) entry: &'a Entry,
+    /// Whether it replaces what is there.
+    pub(super) over: bool,
+}
+
+/// A file that was written.
+pub(super) struct Written {
+    pub(super) path: RelPath,
+    pub(super) stat: Metadata,
+    pub(super) id: BlobId,
+}
+
+/// All that a checkout works with.
+pub(super) struct Desk<'a> {
+    pub(super) root: &'a Path,
+    pub(super) store: &'a Store,
+    pub(super) index: &'a Index,
+    pub(super) park: Option<&'a Park>,
+    pub(super) progress: &'a dyn Progress,
+    pub(super) interrupt: &'a Interrupt,
+}
+
+impl<'a> Write<'a> {
+    /// All writes of a plan, sorted by path.
+    pub(super) fn all(plan: &'a CheckoutPlan) -> Vec<Self> {
+        let made = |over| move |(path, entry): &'a (RelPath, Entry)| Self { path, entry, over };
+        let parked = plan.refuse.iter().filter_map(|refusal| {
+            let entry = refusal.wanted.as_ref()?;
+            let path = &refusal.path;
+            Some(Self {
+                path,
+                entry,
+                over: false,
+            })
+        });
+        let created = plan.create.iter().map(made(false));
+        let replaced = plan.replace.iter().map(made(true));
+        let mut writes: Vec<Self> = created.chain(replaced).chain(parked).collect();
+        writes.sort_by(|one, other| one.path.cmp(other.path));
+        writes
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        match self.entry {
+            Entry::File { size, .. } => *size,
+            Entry::Symlink { .. } | Entry::EmptyDir => 0,
+        }
+    }
+}
+
+impl Desk<'_> {
+    /// Writes all files: directories side by side, and the files of each too.
+    pub(super) fn write_files(
+        &self,
+        writes: &[Write<'_>],
+        applied: &mut Applied,
+    ) -> Result<Vec<Written>> {
+        let is_file = |write: &&Write<'_>| matches!(write.entry, Entry::File { .. });
+        let files: Vec<&Write<'_>> = writes.iter().filter(is_file).collect();
+        if files.is_empty() {
+            return Ok(Vec::new());
+        }
+        let bytes = files.iter().map(|write| write.size()).sum();
+        self.progress.event(Event::Started {
+            work: Work::Checkout,
+            files: files.len() as u64,
+            bytes,
+        });
+        let many = parallel::is_worth(files.len(), bytes);
+        let mut by_dir: BTreeMap<Option<RelPath>, Vec<&Write<'_>>> = BTreeMap::new();
+        for write in files {
+            by_dir.entry(write.path.parent()).or_default().push(write);
+        }
+        let by_dir: Vec<Vec<&Write<'_>>> = by_dir.into_values().collect();
+        let written = parallel::map(&by_dir, many, |files| self.write_dir(files));
+        self.progress.event(Event::Finished);
+        let written: Vec<Written> = written?.into_iter().flatten().collect();
+        applied.written += written.len() as u64;
+        applied.bytes += written.iter().map(|file| file.stat.len()).sum::<u64>();
+        Ok(written)
+    }
+
+    /// Writes files of one directory.
+    fn write_dir(&self, files: &[&Write<'_>]) -> Result<Vec<Written>> {
+        let Some(first) = files.first() else {
+            return Ok(Vec::new());
+        };
+        let temp = self.temp_beside(first.path)?;
+        let bytes = files.iter().map(|write| write.size()).sum();
+        let many = parallel::is_worth(files.len(), bytes);
+        parallel::map(files, many, |write| {
+            let written = self.write_file(write, &temp.path().join(write.path.name()))?;
+            let bytes = write.size();
+            self.progress.event(Event::Advanced { files: 1, bytes });
+            Ok(written)
+        })
+    }
+
+    fn write_file(&self, write: &Write<'_>, temp: &Path) -> Result<Written> {
+        if self.interrupt.is_requested() {
+            return Err(Error::Interrupted);
+        }
+        let Entry::File { id, exec, .. } = *write.entry else {
+            unreachable!("only files are handed in")
+        };
+        let at = write.path.to_path(self.root);
+        if self.held(write)? == Some(id) {
+            fs::set_executable(&at, exec)?;
+        } else {
+            self.store.copy_to(id, temp)?;
+            fs::set_executable(temp, exec)?;
+            self.put_in_place(temp, write)?;
+        }
+        let vanished = || Error::Occupied(write.path.clone());
+        Ok(Written {
+            path: write.path.clone(),
+            stat: fs::metadata(&at)?.ok_or_else(vanished)?,
+            id,
+        })
+    }
+
+    /// Writes all links. They come after the files, so that no file is written through one.
+    pub(super) fn write_links(&self, writes: &[Write<'_>], applied: &mut Applied) -> Result<()> {
+        for write in writes {
+            let Entry::Symlink { target } = write.entry else {
+                continue;
+            };
+            if self.interrupt.is_requested() {
+                return Err(Error::Interrupted);
+            }
+            if !link::stays_inside(write.path, target) {
+                let (path, target) = (write.path.clone(), target.clone());
+                return Err(Error::LinkOutside { path, target });
+            }
+            let dir = self.temp_beside(write.path)?;
+            let temp = dir.path().join("link");
+            fs::symlink(Path::new(target), &temp)?;
+            self.put_in_place(&temp, write)?;
+            applied.written += 1;
+        }
+        Ok(())
+    }
+
+    /// A directory for unfinished files, in the directory of `path`, which is made if need be.
+    fn temp_beside(&self, path: &RelPath) -> Result<TempDir> {
+        link::check_parents(self.root, path)?;
+        let dir = path.parent().map(|dir| dir.to_path(self.root));
+        Ok(TempDir::new_in(dir.as_deref().unwrap_or(self.root))?)
+    }
+
+    /// What a file that will be replaced holds; `None` if no file is there.
+    fn held(&self, write: &Write<'_>) -> Result<Option<BlobId>> {
+        let at = write.path.to_path(self.root);
+        match fs::metadata(&at)? {
+            Some(stat) if write.over && stat.is_file() => self.id_of(write.path, &stat).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Gives a finished file or link its name. What it replaces is proven to be saved; over
+    /// anything that appeared meanwhile it is not written at all.
+    fn put_in_place(&self, temp: &Path, write: &Write<'_>) -> Result<()> {
+        let at = write.path.to_path(self.root);
+        match fs::metadata(&at)? {
+            Some(stat) if stat.is_dir() => self.clear_dir(write.path, &at)?,
+            Some(stat) if write.over => {
+                self.prove_saved(write.path, &stat)?;
+                return Ok(fs::rename(temp, &at)?);
+            }
+            _ => {}
+        }
+        if fs::rename_new(temp, &at)? {
+            return Ok(());
+        }
+        Err(Error::Occupied(write.path.clone()))
+    }
+
+    /// Takes away a directory in which nothing is left that the plan knows of. If something else
+    /// is in it (ignored files), it is parked whole, or stays.
+    fn clear_dir(&self, path: &RelPath, at: &Path) -> Result<()> {
+        if fs::remove_dir_if_empty(at)? {
+            return Ok(());
+        }
+        let park = self.park.ok_or_else(|| Error::Occupied(path.clone()))?;
+        park.park(self.root, path)?;
+        Ok(())
+    }
+
+    /// Checks that the bytes at a path are in the store, whatever the plan was made of.
+    pub(super) fn prove_saved(&self, path: &RelPath, stat: &Metadata) -> Result<()> {
+        if stat.is_symlink() {
+            return Ok(());
+        }
+        if !stat.is_file() {
+            let (path, what) = (path.clone(), scan::special_name(stat));
+            return Err(Error::Special { path, what });
+        }
+        if self.store.has(self.id_of(path, stat)?) {
+            return Ok(());
+        }
+        Err(Error::Unsaved(path.clone()))
+    }
+
+    fn id_of(&self, path: &RelPath, stat: &Metadata) -> Result<BlobId> {
+        let known = self.index.lookup(path.as_str(), stat);
+        let read = || scan::hash(&path.to_path(self.root), self.interrupt);
+        known.map_or_else(|| read().map(|read| read.id), Ok)
+    }
+}
