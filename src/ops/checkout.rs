@@ -90,10 +90,12 @@ pub(super) fn switch(
         park.as_ref(),
         site.world.progress,
         site.world.interrupt,
-    )?;
+    );
+    // Also after a failure: what was written need not be read again by the next try.
+    let _ = index.save(&site.layout.index());
+    let applied = applied?;
     update_placed(site, &mut placed, &sides, &plan)?;
     placed.save(&site.layout.placed())?;
-    let _ = index.save(&site.layout.index());
     let mut missing = sides.missing_trees;
     missing.extend(plan.missing.iter().map(|(path, id)| Missing {
         path: path.clone(),

@@ -130,14 +130,7 @@ fn put(store: &Store, at: &Path, interrupt: &Interrupt) -> Result<Stored> {
 pub(in crate::workspace) fn hash(at: &Path, interrupt: &Interrupt) -> Result<Stored> {
     let mut file = fs::open(at)?;
     let length = file.metadata().context("look at", at)?.len();
-    let mut buffer = vec![
-        0;
-        if length >= LARGE {
-            LARGE_BUFFER
-        } else {
-            SMALL_BUFFER
-        }
-    ];
+    let mut buffer = vec![0; buffer_size(length)];
     let mut hasher = Hasher::new();
     let mut size = 0;
     loop {
@@ -154,4 +147,13 @@ pub(in crate::workspace) fn hash(at: &Path, interrupt: &Interrupt) -> Result<Sto
     }
     let id = BlobId(hasher.finish());
     Ok(Stored { id, size })
+}
+
+/// A small file and the end of it are seen by one read; a large one is hashed on all cores.
+fn buffer_size(length: u64) -> usize {
+    match usize::try_from(length) {
+        Ok(length) if length < SMALL_BUFFER => length + 1,
+        _ if length < LARGE => SMALL_BUFFER,
+        _ => LARGE_BUFFER,
+    }
 }
