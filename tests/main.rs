@@ -12,6 +12,8 @@
 #[cfg(test)]
 mod add;
 #[cfg(test)]
+mod check_ignore;
+#[cfg(test)]
 mod checkout;
 #[cfg(test)]
 mod cli;

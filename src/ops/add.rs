@@ -1,7 +1,7 @@
 //! `add`: takes files and directories into the store and records them.
 
 use super::content::{found_entries, to_placed, to_recorded};
-use super::{Error, Result, Site, World, did_you_mean, init};
+use super::{Error, Result, Site, World, check_ignore, did_you_mean, init};
 use crate::fs;
 use crate::path::RelPath;
 use crate::pipeline::Graph;
@@ -192,6 +192,12 @@ fn record(lock: &mut Lock, path: RelPath, found: &Found) -> Added {
 fn check(site: &Site<'_>, lock: &Lock, graph: &Graph, path: &RelPath) -> Result<()> {
     if init::is_own_file(path) {
         return Err(Error::OwnFile(path.clone()));
+    }
+    let there = fs::metadata(&path.to_path(&site.layout.root))?.is_some();
+    let excluded = there.then(|| check_ignore::rule(site, path, false));
+    if let Some(rule) = excluded.transpose()?.flatten() {
+        let path = path.clone();
+        return Err(Error::Ignored { path, rule });
     }
     let outs = graph.stages().values();
     let outs = outs.flat_map(|stage| stage.outs.iter().map(move |out| (out, &stage.name)));

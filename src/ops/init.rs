@@ -59,7 +59,7 @@ pub fn init(world: &World<'_>) -> Result<InitReport> {
 pub(super) fn is_own_file(path: &RelPath) -> bool {
     matches!(
         path.as_str(),
-        MANIFEST | LOCK | ".gitignore" | ".gitattributes" | ".eskerignore"
+        MANIFEST | LOCK | ".gitignore" | ".gitattributes" | ".eskerignore" | ".dvcignore"
     )
 }
 

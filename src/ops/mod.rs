@@ -5,6 +5,7 @@
 //! Unaware of terminals, colours and arguments.
 
 pub mod add;
+pub mod check_ignore;
 pub mod checkout;
 pub mod commit;
 mod content;
@@ -100,6 +101,14 @@ pub enum Error {
         path: RelPath,
         /// Who writes it.
         stage: String,
+    },
+    /// `add` of what an ignore file excludes.
+    #[error("`{path}` is excluded by {}:{}: `{}`", rule.file, rule.line, rule.pattern)]
+    Ignored {
+        /// The path.
+        path: RelPath,
+        /// The line that excludes it.
+        rule: check_ignore::RuleReport,
     },
     /// `add` of a directory with tracked paths in it.
     #[error("`{path}` holds `{tracked}`, which is tracked by itself")]

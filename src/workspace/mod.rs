@@ -13,7 +13,7 @@ pub use checkout::{Applied, CheckoutPlan, Refusal, apply, plan};
 pub use index::Index;
 pub use park::{Park, Parked};
 pub use placed::{Placed, PlacedItem};
-pub use scan::{Found, Rules, Scanner};
+pub use scan::{Found, IgnoreRule, Rules, Scanner, ignore_rule};
 
 use std::path::PathBuf;
 

@@ -1,6 +1,7 @@
 //! The commands, one file each: arguments (whose comments are the help) and one function.
 
 mod add;
+mod check_ignore;
 mod checkout;
 mod commit;
 mod completion;
@@ -95,6 +96,7 @@ pub(crate) enum Command {
     Pull(pull::Args),
     Install(install::Args),
     Uninstall(uninstall::Args),
+    CheckIgnore(check_ignore::Args),
     Doctor(doctor::Args),
     Root(root::Args),
     Completion(completion::Args),
@@ -125,6 +127,7 @@ pub(crate) fn run(command: &Command, ui: &Ui, world: &World<'_>) -> Result<Exit,
         Command::Pull(args) => pull::run(args, ui, world),
         Command::Install(args) => install::run(args, ui, world),
         Command::Uninstall(args) => uninstall::run(args, ui, world),
+        Command::CheckIgnore(args) => check_ignore::run(args, ui, world),
         Command::Doctor(args) => doctor::run(args, ui, world),
         Command::Root(args) => root::run(args, ui, world),
         Command::Completion(args) => completion::run(args),

@@ -73,6 +73,8 @@ fn tracking_error(error: &Error, text: String) -> CliError {
             .hint(format!("hand it over to esker: git rm -r --cached {path} && esker add {path}")),
         Error::StageOutput { stage, .. } => CliError::new("E0304", CANNOT, text)
             .hint(format!("`esker repro {stage}` records it, or `esker commit {stage}` as it is")),
+        Error::Ignored { rule, .. } => CliError::new("E0317", CANNOT, text)
+            .hint(format!("remove that line, or put `!` exceptions below it in {}", rule.file)),
         Error::HoldsTracked { tracked, path } => CliError::new("E0305", CANNOT, text)
             .hint(format!("track its parts apart, or remove the block of `{tracked}` from esker.lock and add `{path}`")),
         Error::NotTracked { suggestion, .. } => CliError::new("E0307", CANNOT, text)

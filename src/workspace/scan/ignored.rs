@@ -1,4 +1,4 @@
-//! What `.gitignore`, git's own `info/exclude` and `.eskerignore` exclude.
+//! What `.gitignore`, git's own `info/exclude`, `.eskerignore` and `.dvcignore` exclude.
 //!
 //! The rules that a person keeps for all their repositories (`core.excludesFile`) are left out:
 //! they would make one person's dependency differ from another's.
@@ -6,13 +6,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use crate::fs;
 use crate::path::RelPath;
+use crate::workspace::Result;
 
 const GIT_FILE: &str = ".gitignore";
 const ESKER_FILE: &str = ".eskerignore";
+/// Read for those who come from DVC; where both speak, `.eskerignore` decides.
+const DVC_FILE: &str = ".dvcignore";
 
 /// All rules that hold in one directory.
 #[derive(Clone, Debug, Default)]
@@ -26,8 +30,61 @@ type Layers = Option<Arc<Layer>>;
 
 #[derive(Debug)]
 struct Layer {
+    file: PathBuf,
     rules: Gitignore,
     above: Layers,
+}
+
+/// The line that excludes a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IgnoreRule {
+    /// The file it stands in.
+    pub file: PathBuf,
+    /// Its number; 1 is the first.
+    pub line: usize,
+    /// Its text.
+    pub pattern: String,
+}
+
+/// The rule of `.eskerignore` or `.dvcignore` that excludes a path, or a directory above it.
+/// Nothing need be on disk there.
+pub fn ignore_rule(root: &Path, path: &RelPath, is_dir: bool) -> Result<Option<IgnoreRule>> {
+    let mut around: Vec<RelPath> = path.ancestors().collect();
+    around.reverse();
+    let mut inside = Ignored::default().enter(root)?;
+    for dir in around {
+        let at = dir.to_path(root);
+        if let Some(rule) = rule_of(&inside.esker, &at, true)? {
+            return Ok(Some(rule));
+        }
+        inside = inside.enter(&at)?;
+    }
+    Ok(rule_of(&inside.esker, &path.to_path(root), is_dir)?)
+}
+
+fn rule_of(layers: &Layers, path: &Path, is_dir: bool) -> fs::Result<Option<IgnoreRule>> {
+    let layers = std::iter::successors(layers.as_ref(), |layer| layer.above.as_ref());
+    for layer in layers {
+        match layer.rules.matched(path, is_dir) {
+            Match::None => {}
+            Match::Whitelist(_) => return Ok(None),
+            Match::Ignore(glob) => {
+                let bytes = fs::read_if_exists(&layer.file)?.unwrap_or_default();
+                let text = String::from_utf8_lossy(&bytes);
+                // Of two lines with one text, the last decides.
+                let lines: Vec<&str> = rule_lines(&text).collect();
+                let at = lines
+                    .iter()
+                    .rposition(|line| line.trim_end() == glob.original().trim_end());
+                return Ok(Some(IgnoreRule {
+                    file: layer.file.clone(),
+                    line: at.map_or(0, |at| at + 1),
+                    pattern: glob.original().to_owned(),
+                }));
+            }
+        }
+    }
+    Ok(None)
 }
 
 impl Ignored {
@@ -57,7 +114,11 @@ impl Ignored {
     pub(super) fn enter(&self, dir: &Path) -> fs::Result<Self> {
         Ok(Self {
             git: add(self.git.clone(), dir, &dir.join(GIT_FILE))?,
-            esker: add(self.esker.clone(), dir, &dir.join(ESKER_FILE))?,
+            esker: add(
+                add(self.esker.clone(), dir, &dir.join(DVC_FILE))?,
+                dir,
+                &dir.join(ESKER_FILE),
+            )?,
         })
     }
 
@@ -96,13 +157,18 @@ fn add(above: Layers, dir: &Path, file: &Path) -> fs::Result<Layers> {
     };
     let text = String::from_utf8_lossy(&bytes);
     let mut builder = GitignoreBuilder::new(dir);
-    for line in text.trim_start_matches('\u{feff}').lines() {
+    for line in rule_lines(&text) {
         let _ = builder.add_line(None, line);
     }
+    let file = file.to_path_buf();
     match builder.build() {
-        Ok(rules) => Ok(Some(Arc::new(Layer { rules, above }))),
+        Ok(rules) => Ok(Some(Arc::new(Layer { file, rules, above }))),
         Err(_) => Ok(above),
     }
+}
+
+fn rule_lines(text: &str) -> std::str::Lines<'_> {
+    text.trim_start_matches('\u{feff}').lines()
 }
 
 /// Where git keeps the excludes of one clone; in a worktree, `.git` is a file that says where

@@ -6,6 +6,7 @@ mod walk;
 
 use std::path::{Path, PathBuf};
 
+pub use self::ignored::{IgnoreRule, ignore_rule};
 pub(super) use self::read::hash;
 pub(super) use self::walk::special_name;
 
