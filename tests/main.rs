@@ -36,9 +36,13 @@ mod layering;
 #[cfg(test)]
 mod lock;
 #[cfg(test)]
+mod mv;
+#[cfg(test)]
 mod promises;
 #[cfg(test)]
 mod remote;
+#[cfg(test)]
+mod remove;
 #[cfg(test)]
 mod repro;
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Error, Result};
+use super::{Error, Result, Site};
 use crate::hash::{BlobId, ContentId, TreeId};
 use crate::path::RelPath;
+use crate::project::manifest::DepTarget;
 use crate::project::{DepHash, Lock, Recorded};
 use crate::store::{self, Store};
 use crate::tree::{Entry, Tree};
@@ -116,6 +117,24 @@ pub(super) fn all_saved(store: &Store, entries: &[(RelPath, Entry)]) -> bool {
         Entry::File { id, .. } => store.has(*id),
         Entry::Symlink { .. } | Entry::EmptyDir => true,
     })
+}
+
+/// The stage that writes a path, something in it, or a directory that holds it.
+pub(super) fn writer(site: &Site<'_>, path: &RelPath) -> Option<String> {
+    let mut stages = site.manifest.stages.iter();
+    let stage = stages.find(|(_, stage)| stage.outs.iter().any(|out| out.path.overlaps(path)));
+    stage.map(|(name, _)| name.clone())
+}
+
+/// The stages with a dependency that is a path, lies in it, or holds it.
+pub(super) fn readers(site: &Site<'_>, path: &RelPath) -> Vec<String> {
+    let reads = |target: &DepTarget| match target {
+        DepTarget::Path(dep) => dep.inside().is_some_and(|dep| dep.overlaps(path)),
+        DepTarget::Stage(_) => false,
+    };
+    let stages = site.manifest.stages.iter();
+    let stages = stages.filter(|(_, stage)| stage.deps.iter().any(|dep| reads(&dep.target)));
+    stages.map(|(name, _)| name.clone()).collect()
 }
 
 /// The entries of a tree at, above or below some paths; no paths: all of them.

@@ -18,10 +18,13 @@ pub mod hooks;
 pub mod init;
 pub mod lock;
 pub mod metrics;
+pub mod mv;
 pub mod params;
 pub mod push;
 pub mod remotes;
+pub mod remove;
 pub mod repro;
+mod reshape;
 mod revisions;
 mod site;
 pub mod stages;
@@ -126,6 +129,33 @@ pub enum Error {
         /// What may have been meant.
         suggestion: Option<String>,
     },
+    /// What a stage writes is not for `remove` or `mv`.
+    #[error("`{path}` is an output of the stage `{stage}`")]
+    WrittenByStage {
+        /// The path.
+        path: RelPath,
+        /// Who writes it, or something in it.
+        stage: String,
+    },
+    /// `mv` to where something is.
+    #[error("`{path}` exists already")]
+    TargetExists {
+        /// The target.
+        path: RelPath,
+        /// Whether it is tracked.
+        tracked: bool,
+    },
+    /// `mv` of a path to itself or below itself.
+    #[error("`{from}` cannot be moved to `{to}`")]
+    MoveIntoItself {
+        /// The source.
+        from: RelPath,
+        /// The target.
+        to: RelPath,
+    },
+    /// `remove --delete` of what the store does not have.
+    #[error("bytes that are saved nowhere would be deleted")]
+    NotSaved(Vec<Refusal>),
     /// Unsaved bytes are in the way.
     #[error("checkout would overwrite bytes that are saved nowhere")]
     Refused(Vec<Refusal>),

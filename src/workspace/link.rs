@@ -7,7 +7,7 @@ use crate::fs;
 use crate::path::RelPath;
 
 /// Whether a link resolves, by text alone, inside the directory that `link` is relative to.
-pub(super) fn stays_inside(link: &RelPath, target: &str) -> bool {
+pub fn stays_inside(link: &RelPath, target: &str) -> bool {
     if target.is_empty() || target.starts_with('/') || target.contains('\0') {
         return false;
     }

@@ -7,12 +7,15 @@ mod link;
 mod parallel;
 mod park;
 mod placed;
+mod relocate;
 mod scan;
 
 pub use checkout::{Applied, CheckoutPlan, Refusal, apply, plan};
 pub use index::Index;
+pub use link::stays_inside;
 pub use park::{Park, Parked};
 pub use placed::{Placed, PlacedItem};
+pub use relocate::relocate;
 pub use scan::{Found, IgnoreRule, Rules, Scanner, ignore_rule};
 
 use std::path::PathBuf;

@@ -136,7 +136,7 @@ fn missing(at: &Path) -> Error {
 }
 
 /// Moves to a name that is free: by rename, or across file systems by a flushed copy.
-fn move_new(from: &Path, to: &Path, path: &RelPath) -> Result<()> {
+pub(super) fn move_new(from: &Path, to: &Path, path: &RelPath) -> Result<()> {
     let is_dir = fs::metadata(from)?.is_some_and(|stat| stat.is_dir());
     let renamed = if is_dir {
         fs::rename(from, to).map(|()| true)

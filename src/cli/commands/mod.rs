@@ -15,10 +15,12 @@ mod init;
 mod install;
 mod lock;
 mod metrics;
+mod mv;
 mod params;
 mod pull;
 mod push;
 mod remote;
+mod remove;
 mod repro;
 mod root;
 mod stage;
@@ -78,6 +80,10 @@ pub(crate) struct Common {
 pub(crate) enum Command {
     Init(init::Args),
     Add(add::Args),
+    #[command(visible_alias = "rm")]
+    Remove(remove::Args),
+    #[command(visible_alias = "move")]
+    Mv(mv::Args),
     #[command(visible_alias = "st")]
     Status(status::Args),
     Checkout(checkout::Args),
@@ -110,6 +116,8 @@ pub(crate) fn run(command: &Command, ui: &Ui, world: &World<'_>) -> Result<Exit,
     match command {
         Command::Init(args) => init::run(args, ui, world),
         Command::Add(args) => add::run(args, ui, world),
+        Command::Remove(args) => remove::run(args, ui, world),
+        Command::Mv(args) => mv::run(args, ui, world),
         Command::Status(args) => status::run(args, ui, world),
         Command::Checkout(args) => checkout::run(args, ui, world),
         Command::Commit(args) => commit::run(args, ui, world),

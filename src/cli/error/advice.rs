@@ -66,21 +66,57 @@ fn own_error(error: &Error, text: String) -> CliError {
 
 fn tracking_error(error: &Error, text: String) -> CliError {
     match error {
-        Error::Refused(refusals) => refused(refusals, text),
-        Error::NotThere { suggestion, .. } => CliError::new("E0302", CANNOT, text).suggest(suggestion.as_deref()),
+        Error::Refused(refusals) => {
+            let path = first_refused(refusals);
+            refused("E0301", refusals, text)
+                .hint(format!("keep it with `esker add {path}` (a stage's output: `esker commit`), or move it out of the way with `--force`"))
+        }
+        Error::NotSaved(refusals) => {
+            let path = first_refused(refusals);
+            refused("E0318", refusals, text).hint(format!(
+                "save it first with `esker add {path}`, or keep it on disk: leave `--delete` out"
+            ))
+        }
+        Error::WrittenByStage { stage, .. } => CliError::new("E0304", CANNOT, text)
+            .hint(format!("change `outs` of `[stage.{stage}]` in esker.toml")),
+        Error::TargetExists {
+            tracked: true,
+            path,
+        } => CliError::new("E0319", NO, text)
+            .detail("it is tracked; nothing was touched")
+            .hint(format!("take another name, or first: esker remove {path}")),
+        Error::TargetExists { .. } => CliError::new("E0319", NO, text)
+            .detail("nothing was touched")
+            .hint("take another name, or move it out of the way"),
+        Error::MoveIntoItself { .. } => CliError::new("E0320", CANNOT, text)
+            .detail("the new name is the old one, or lies inside it"),
+        Error::NotThere { suggestion, .. } => {
+            CliError::new("E0302", CANNOT, text).suggest(suggestion.as_deref())
+        }
         Error::TrackedByGit { path, files } => CliError::new("E0303", CANNOT, text)
-            .detail(format!("{} of it in git's index", render::count(*files as u64, "file")))
-            .hint(format!("hand it over to esker: git rm -r --cached {path} && esker add {path}")),
-        Error::StageOutput { stage, .. } => CliError::new("E0304", CANNOT, text)
-            .hint(format!("`esker repro {stage}` records it, or `esker commit {stage}` as it is")),
-        Error::Ignored { rule, .. } => CliError::new("E0317", CANNOT, text)
-            .hint(format!("remove that line, or put `!` exceptions below it in {}", rule.file)),
-        Error::HoldsTracked { tracked, path } => CliError::new("E0305", CANNOT, text)
-            .hint(format!("track its parts apart, or remove the block of `{tracked}` from esker.lock and add `{path}`")),
+            .detail(format!(
+                "{} of it in git's index",
+                render::count(*files as u64, "file")
+            ))
+            .hint(format!(
+                "hand it over to esker: git rm -r --cached {path} && esker add {path}"
+            )),
+        Error::StageOutput { stage, .. } => CliError::new("E0304", CANNOT, text).hint(format!(
+            "`esker repro {stage}` records it, or `esker commit {stage}` as it is"
+        )),
+        Error::Ignored { rule, .. } => CliError::new("E0317", CANNOT, text).hint(format!(
+            "remove that line, or put `!` exceptions below it in {}",
+            rule.file
+        )),
+        Error::HoldsTracked { tracked, path } => CliError::new("E0305", CANNOT, text).hint(
+            format!("track its parts apart, or first: esker remove {tracked} && esker add {path}"),
+        ),
         Error::NotTracked { suggestion, .. } => CliError::new("E0307", CANNOT, text)
             .hint("esker status")
             .suggest(suggestion.as_deref()),
-        Error::WholeProject(_) => CliError::new("E0306", CANNOT, text).hint("name files or directories in it"),
+        Error::WholeProject(_) => {
+            CliError::new("E0306", CANNOT, text).hint("name files or directories in it")
+        }
         Error::OwnFile(_) => CliError::new("E0306", CANNOT, text).hint("leave it to git"),
         _ => CliError::new("E0900", CANNOT, text),
     }
@@ -90,7 +126,14 @@ fn first(paths: &[RelPath]) -> &str {
     paths.first().map(RelPath::as_str).unwrap_or_default()
 }
 
-fn refused(refusals: &[Refusal], text: String) -> CliError {
+fn first_refused(refusals: &[Refusal]) -> &str {
+    let first = refusals.first();
+    first
+        .map(|refusal| refusal.path.as_str())
+        .unwrap_or_default()
+}
+
+fn refused(code: &'static str, refusals: &[Refusal], text: String) -> CliError {
     const SHOWN: usize = 10;
     let line = |refusal: &Refusal| {
         let size = match &refusal.actual {
@@ -102,15 +145,10 @@ fn refused(refusals: &[Refusal], text: String) -> CliError {
     };
     let more = refusals.len().saturating_sub(SHOWN);
     let more = (more > 0).then(|| format!("… and {more} more"));
-    let path = refusals
-        .first()
-        .map(|refusal| refusal.path.as_str())
-        .unwrap_or_default();
-    CliError::new("E0301", NO, text)
+    CliError::new(code, NO, text)
         .details(refusals.iter().take(SHOWN).map(line))
         .details(more)
         .detail("nothing was touched")
-        .hint(format!("keep it with `esker add {path}` (a stage's output: `esker commit`), or move it out of the way with `--force`"))
 }
 
 fn path_error(error: &path::Error, text: String) -> CliError {
@@ -272,7 +310,7 @@ fn graph_error(error: &pipeline::Error, text: String) -> CliError {
         pipeline::Error::OutIsTracked { at, path, .. } => CliError::new("E0206", CANNOT, text)
             .at(at, "")
             .hint(format!(
-                "remove the block of `{path}` from esker.lock, or the output from the stage"
+                "stop tracking it with `esker remove {path}`, or take the output from the stage"
             )),
         pipeline::Error::Cycle { at, .. } => {
             let error = CliError::new("E0205", CANNOT, text);
