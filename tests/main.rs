@@ -49,3 +49,5 @@ mod repro;
 mod s3;
 #[cfg(test)]
 mod status;
+#[cfg(test)]
+mod undo;

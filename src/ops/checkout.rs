@@ -81,6 +81,9 @@ pub(super) fn switch(
     if !plan.refuse.is_empty() && !force {
         return Err(Error::Refused(plan.refuse));
     }
+    if force {
+        super::undo::expire_old(site)?;
+    }
     let park = force.then(|| Park::new(&site.layout.park(), "checkout"));
     let applied = workspace::apply(
         &plan,

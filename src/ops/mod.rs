@@ -29,6 +29,7 @@ mod revisions;
 mod site;
 pub mod stages;
 pub mod status;
+pub mod undo;
 
 pub use content::Missing;
 pub use site::{Site, World};
@@ -159,6 +160,15 @@ pub enum Error {
     /// Unsaved bytes are in the way.
     #[error("checkout would overwrite bytes that are saved nowhere")]
     Refused(Vec<Refusal>),
+    /// `undo` of an act that is not in the park.
+    #[error("nothing in the park is called `{0}`")]
+    NoSuchAct(String),
+    /// `undo` with an empty park.
+    #[error("nothing is parked")]
+    NothingParked,
+    /// `undo` of a path that the act did not park.
+    #[error("`{0}` is not among what was parked")]
+    NotParked(RelPath),
     /// Tracked data differs from its record, so a run would use what no record names.
     #[error("tracked data differs from its record")]
     DataChanged(Vec<RelPath>),

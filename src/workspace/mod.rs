@@ -13,7 +13,7 @@ mod scan;
 pub use checkout::{Applied, CheckoutPlan, Refusal, apply, plan};
 pub use index::Index;
 pub use link::stays_inside;
-pub use park::{Park, Parked};
+pub use park::{Park, Parked, ParkedAct, expire_parked, parked_acts};
 pub use placed::{Placed, PlacedItem};
 pub use relocate::relocate;
 pub use scan::{Found, IgnoreRule, Rules, Scanner, ignore_rule};

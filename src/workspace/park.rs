@@ -23,6 +23,126 @@ pub struct Parked {
     pub at: PathBuf,
 }
 
+/// All that one act parked and that still lies there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParkedAct {
+    /// The name of its place, `<unix nanos>-<verb>`.
+    pub id: String,
+    /// When it was, in nanoseconds since 1970.
+    pub nanos: u64,
+    /// The verb.
+    pub verb: String,
+    /// Files, links and empty directories with their sizes, by path; a directory that holds a
+    /// name no path can have counts as one.
+    pub paths: Vec<(RelPath, u64)>,
+    dir: PathBuf,
+}
+
+/// What lies in the park, newest first. What is not esker's is passed over.
+pub fn parked_acts(parks: &Path) -> Result<Vec<ParkedAct>> {
+    let mut acts = places(parks)?;
+    for act in &mut acts {
+        list_parked(&act.dir, None, &mut act.paths)?;
+        act.paths.sort();
+    }
+    acts.retain(|act| !act.paths.is_empty());
+    Ok(acts)
+}
+
+/// Removes for good what was parked before a moment, and says what that was.
+pub fn expire_parked(parks: &Path, before: u64) -> Result<Vec<ParkedAct>> {
+    let mut expired = parked_acts(parks)?;
+    expired.retain(|act| act.nanos < before);
+    for act in &expired {
+        fs::remove_dir_all(&act.dir)?;
+    }
+    Ok(expired)
+}
+
+impl ParkedAct {
+    /// Moves one parked path back to where it was; nothing may be there.
+    pub fn restore(&self, root: &Path, path: &RelPath) -> Result<()> {
+        link::check_parents(root, path)?;
+        let (at, target) = (path.to_path(&self.dir), path.to_path(root));
+        if fs::metadata(&at)?.is_none() {
+            return Err(missing(&at));
+        }
+        if fs::metadata(&target)?.is_some() {
+            return Err(Error::Occupied(path.clone()));
+        }
+        if let Some(parent) = target.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        move_new(&at, &target, path)?;
+        prune(&at, path);
+        Ok(())
+    }
+}
+
+/// The places of all acts, newest first, without what they hold.
+fn places(parks: &Path) -> Result<Vec<ParkedAct>> {
+    let mut acts = Vec::new();
+    if !fs::metadata(parks)?.is_some_and(|stat| stat.is_dir()) {
+        return Ok(acts);
+    }
+    for name in fs::list_dir(parks)? {
+        let dir = parks.join(&name);
+        let is_dir = fs::metadata(&dir)?.is_some_and(|stat| stat.is_dir());
+        let Some((nanos, verb)) = name.to_str().and_then(|name| name.split_once('-')) else {
+            continue;
+        };
+        if let Ok(nanos) = nanos.parse()
+            && is_dir
+        {
+            acts.push(ParkedAct {
+                id: name.to_string_lossy().into_owned(),
+                nanos,
+                verb: verb.to_owned(),
+                paths: Vec::new(),
+                dir,
+            });
+        }
+    }
+    acts.sort_by(|a, b| (b.nanos, &b.id).cmp(&(a.nanos, &a.id)));
+    Ok(acts)
+}
+
+/// Lists what lies at a path of a park (`None` is the place itself), depth first.
+fn list_parked(
+    place: &Path,
+    path: Option<&RelPath>,
+    found: &mut Vec<(RelPath, u64)>,
+) -> Result<()> {
+    let at = path.map_or(place.to_path_buf(), |path| path.to_path(place));
+    let Some(stat) = fs::metadata(&at)? else {
+        return Ok(());
+    };
+    if !stat.is_dir() {
+        let size = if stat.is_file() { stat.len() } else { 0 };
+        found.extend(path.map(|path| (path.clone(), size)));
+        return Ok(());
+    }
+    let names = fs::list_dir(&at)?;
+    let child = |name: &std::ffi::OsString| {
+        let name = RelPath::parse(name.to_str()?).ok()?;
+        Some(path.map_or(name.clone(), |dir| dir.join(&name)))
+    };
+    let children: Vec<Option<RelPath>> = names.iter().map(child).collect();
+    let mut below = Vec::new();
+    for child in children.iter().flatten() {
+        list_parked(place, Some(child), &mut below)?;
+    }
+    // An empty directory, or one that can only come back whole.
+    let whole = names.is_empty() || children.contains(&None);
+    match path {
+        Some(path) if whole => {
+            found.push((path.clone(), below.iter().map(|(_, size)| size).sum()));
+        }
+        _ => found.extend(below),
+    }
+    Ok(())
+}
+
 impl Park {
     /// Names a fresh place; nothing is created until something is parked.
     pub fn new(parks: &Path, verb: &str) -> Self {
@@ -324,6 +444,76 @@ mod tests {
         let error = park.park(&sandbox.root(), &path("out/x")).unwrap_err();
         assert!(matches!(error, Error::LinkedParent(_)));
         assert_eq!(fs::read(&outside.join("x")).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn what_was_parked_is_listed_newest_first() {
+        let sandbox = Sandbox::new();
+        assert_eq!(parked_acts(&sandbox.parks()).unwrap(), []);
+        sandbox.write("x", b"one");
+        let first = Park::new(&sandbox.parks(), "checkout");
+        first.park(&sandbox.root(), &path("x")).unwrap();
+        fs::create_dir_all(&sandbox.root().join("dir/empty")).unwrap();
+        let second = Park::new(&sandbox.parks(), "failed-train");
+        second.park(&sandbox.root(), &path("dir")).unwrap();
+        // What is not esker's.
+        fs::write_new(&sandbox.parks().join("17-file"), b"").unwrap();
+        fs::create_dir_all(&sandbox.parks().join("no-time/x")).unwrap();
+        let acts = parked_acts(&sandbox.parks()).unwrap();
+        let told: Vec<String> = acts
+            .iter()
+            .map(|act| {
+                let paths = act.paths.iter();
+                let paths = paths.map(|(path, size)| format!("{path}:{size}"));
+                format!("{} {}", act.verb, paths.collect::<Vec<_>>().join(" "))
+            })
+            .collect();
+        let expected = [
+            "failed-train dir/deep/file:5 dir/empty:0 dir/link:0",
+            "checkout x:3",
+        ];
+        assert_eq!(told, expected);
+        for parked in &acts[0].paths {
+            acts[0].restore(&sandbox.root(), &parked.0).unwrap();
+        }
+        assert!(sandbox.is_whole() && sandbox.root().join("dir/empty").is_dir());
+        assert!(!second.dir.exists());
+        assert!(acts[0].restore(&sandbox.root(), &path("dir/link")).is_err());
+    }
+
+    #[test]
+    fn a_directory_with_a_name_that_no_path_has_comes_back_whole() {
+        let sandbox = Sandbox::new();
+        fs::create_dir_all(&sandbox.root().join("dir/deep/.git")).unwrap();
+        let park = Park::new(&sandbox.parks(), "checkout");
+        park.park(&sandbox.root(), &path("dir")).unwrap();
+        let acts = parked_acts(&sandbox.parks()).unwrap();
+        let paths: Vec<&str> = acts[0]
+            .paths
+            .iter()
+            .map(|(path, _)| path.as_str())
+            .collect();
+        assert_eq!(paths, ["dir/deep", "dir/link"]);
+        for (path, _) in &acts[0].paths {
+            acts[0].restore(&sandbox.root(), path).unwrap();
+        }
+        assert!(sandbox.is_whole() && sandbox.root().join("dir/deep/.git").is_dir());
+    }
+
+    #[test]
+    fn only_what_is_old_expires() {
+        let sandbox = Sandbox::new();
+        sandbox.write("x", b"one");
+        let old = Park {
+            dir: sandbox.parks().join("1000-checkout"),
+        };
+        old.park(&sandbox.root(), &path("x")).unwrap();
+        sandbox.write("x", b"two");
+        let new = Park::new(&sandbox.parks(), "checkout");
+        new.park(&sandbox.root(), &path("x")).unwrap();
+        let expired = expire_parked(&sandbox.parks(), 2000).unwrap();
+        assert_eq!(expired.len(), 1);
+        assert!(!old.dir.exists() && new.dir.join("x").exists());
     }
 
     #[test]

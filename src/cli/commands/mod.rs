@@ -25,6 +25,7 @@ mod repro;
 mod root;
 mod stage;
 mod status;
+mod undo;
 mod uninstall;
 mod why;
 
@@ -88,6 +89,7 @@ pub(crate) enum Command {
     Status(status::Args),
     Checkout(checkout::Args),
     Commit(commit::Args),
+    Undo(undo::Args),
     Lock(lock::Args),
     Stage(stage::Args),
     Repro(repro::Args),
@@ -121,6 +123,7 @@ pub(crate) fn run(command: &Command, ui: &Ui, world: &World<'_>) -> Result<Exit,
         Command::Status(args) => status::run(args, ui, world),
         Command::Checkout(args) => checkout::run(args, ui, world),
         Command::Commit(args) => commit::run(args, ui, world),
+        Command::Undo(args) => undo::run(args, ui, world),
         Command::Lock(args) => lock::run(args, ui, world),
         Command::Stage(args) => stage::run(args, ui, world),
         Command::Repro(args) => repro::run(args, ui, world),

@@ -114,6 +114,10 @@ fn tracking_error(error: &Error, text: String) -> CliError {
         Error::NotTracked { suggestion, .. } => CliError::new("E0307", CANNOT, text)
             .hint("esker status")
             .suggest(suggestion.as_deref()),
+        Error::NoSuchAct(_) | Error::NotParked(_) => {
+            CliError::new("E0321", CANNOT, text).hint("esker undo    (lists it)")
+        }
+        Error::NothingParked => CliError::new("E0321", CANNOT, text),
         Error::WholeProject(_) => {
             CliError::new("E0306", CANNOT, text).hint("name files or directories in it")
         }
