@@ -26,6 +26,8 @@ mod demo;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod du;
+#[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod hooks;
@@ -35,6 +37,8 @@ mod init;
 mod layering;
 #[cfg(test)]
 mod lock;
+#[cfg(test)]
+mod ls;
 #[cfg(test)]
 mod mv;
 #[cfg(test)]

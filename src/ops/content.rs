@@ -126,6 +126,13 @@ pub(super) fn writer(site: &Site<'_>, path: &RelPath) -> Option<String> {
     stage.map(|(name, _)| name.clone())
 }
 
+/// The stage whose record has an output at a path.
+pub(super) fn recorded_writer(lock: &Lock, path: &RelPath) -> Option<String> {
+    let mut stages = lock.stages.iter();
+    let stage = stages.find(|(_, record)| record.outs.contains_key(path));
+    stage.map(|(name, _)| name.clone())
+}
+
 /// The stages with a dependency that is a path, lies in it, or holds it.
 pub(super) fn readers(site: &Site<'_>, path: &RelPath) -> Vec<String> {
     let reads = |target: &DepTarget| match target {

@@ -321,7 +321,7 @@ fn data_status(
         _ => Vec::new(),
     };
     Ok(DataStatus {
-        stage: writer(lock, &path),
+        stage: content::recorded_writer(lock, &path),
         state,
         in_store: known.is_some_and(|entries| content::all_saved(&site.store, &entries)),
         in_remote: None,
@@ -342,12 +342,6 @@ fn file_changes(
     Ok(changes.into_iter().map(file_change).collect())
 }
 
-fn writer(lock: &Lock, path: &RelPath) -> Option<String> {
-    let mut stages = lock.stages.iter();
-    let stage = stages.find(|(_, record)| record.outs.contains_key(path));
-    stage.map(|(name, _)| name.clone())
-}
-
 fn head_state(head: &Lock, path: &RelPath, recorded: &Recorded) -> HeadState {
     match content::stored(head).get(path) {
         None => HeadState::Added,
@@ -362,7 +356,7 @@ fn only_in_head(head: &Lock, lock: &Lock, chosen: &Chosen) -> Vec<DataStatus> {
     let gone = content::stored(head).into_keys();
     gone.filter(|path| !now.contains_key(path) && chosen.has_path(path))
         .map(|path| DataStatus {
-            stage: writer(head, &path),
+            stage: content::recorded_writer(head, &path),
             state: DataState::Absent,
             in_store: false,
             in_remote: None,

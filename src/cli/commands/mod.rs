@@ -9,11 +9,13 @@ mod dag;
 mod demo;
 mod diff;
 mod doctor;
+mod du;
 mod fetch;
 mod hook;
 mod init;
 mod install;
 mod lock;
+mod ls;
 mod metrics;
 mod mv;
 mod params;
@@ -90,6 +92,8 @@ pub(crate) enum Command {
     Checkout(checkout::Args),
     Commit(commit::Args),
     Undo(undo::Args),
+    Ls(ls::Args),
+    Du(du::Args),
     Lock(lock::Args),
     Stage(stage::Args),
     Repro(repro::Args),
@@ -124,6 +128,8 @@ pub(crate) fn run(command: &Command, ui: &Ui, world: &World<'_>) -> Result<Exit,
         Command::Checkout(args) => checkout::run(args, ui, world),
         Command::Commit(args) => commit::run(args, ui, world),
         Command::Undo(args) => undo::run(args, ui, world),
+        Command::Ls(args) => ls::run(args, ui, world),
+        Command::Du(args) => du::run(args, ui, world),
         Command::Lock(args) => lock::run(args, ui, world),
         Command::Stage(args) => stage::run(args, ui, world),
         Command::Repro(args) => repro::run(args, ui, world),
