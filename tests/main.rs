@@ -55,3 +55,5 @@ mod s3;
 mod status;
 #[cfg(test)]
 mod undo;
+#[cfg(test)]
+mod unprotect;

@@ -32,6 +32,7 @@ mod site;
 pub mod stages;
 pub mod status;
 pub mod undo;
+pub mod unprotect;
 
 pub use content::Missing;
 pub use site::{Site, World};

@@ -9,6 +9,7 @@ mod park;
 mod placed;
 mod relocate;
 mod scan;
+mod unprotect;
 
 pub use checkout::{Applied, CheckoutPlan, Refusal, apply, plan};
 pub use index::Index;
@@ -17,6 +18,7 @@ pub use park::{Park, Parked, ParkedAct, expire_parked, parked_acts};
 pub use placed::{Placed, PlacedItem};
 pub use relocate::relocate;
 pub use scan::{Found, IgnoreRule, Rules, Scanner, ignore_rule};
+pub use unprotect::unprotect;
 
 use std::path::PathBuf;
 

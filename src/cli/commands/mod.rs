@@ -29,6 +29,7 @@ mod stage;
 mod status;
 mod undo;
 mod uninstall;
+mod unprotect;
 mod why;
 
 use std::path::PathBuf;
@@ -92,6 +93,7 @@ pub(crate) enum Command {
     Checkout(checkout::Args),
     Commit(commit::Args),
     Undo(undo::Args),
+    Unprotect(unprotect::Args),
     Ls(ls::Args),
     Du(du::Args),
     Lock(lock::Args),
@@ -128,6 +130,7 @@ pub(crate) fn run(command: &Command, ui: &Ui, world: &World<'_>) -> Result<Exit,
         Command::Checkout(args) => checkout::run(args, ui, world),
         Command::Commit(args) => commit::run(args, ui, world),
         Command::Undo(args) => undo::run(args, ui, world),
+        Command::Unprotect(args) => unprotect::run(args, ui, world),
         Command::Ls(args) => ls::run(args, ui, world),
         Command::Du(args) => du::run(args, ui, world),
         Command::Lock(args) => lock::run(args, ui, world),

@@ -21,7 +21,7 @@ use crate::store::Store;
 use crate::tree::{Entry, Tree};
 
 /// The file that makes a directory a project. (Its contents are no business of this room.)
-const PROJECT_FILE: &str = "esker.toml";
+pub(super) const PROJECT_FILE: &str = "esker.toml";
 
 /// What lies at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
