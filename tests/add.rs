@@ -198,7 +198,7 @@ fn a_parent_of_a_tracked_path_is_refused() {
     --- stderr
     error[E0305]: `data` holds `data/a`, which is tracked by itself
 
-    hint: track its parts apart, or remove the block of `data/a` from esker.lock and add `data`
+    hint: track its parts apart, or first: esker remove data/a && esker add data
     ");
 }
 
@@ -243,4 +243,239 @@ fn names_that_are_legal_here_and_nowhere_else_are_warned_of() {
     sandbox.remove("line\nend");
     sandbox.ok("checkout");
     assert_eq!(sandbox.read("line\nend"), "x");
+}
+
+fn files(sandbox: &Sandbox) {
+    for name in [
+        "a.csv",
+        "b.csv",
+        "c.txt",
+        ".d.csv",
+        "sub/e.csv",
+        "sub/deep/f.csv",
+    ] {
+        sandbox.write(&format!("data/{name}"), name);
+    }
+}
+
+/// Scenario 8.
+#[test]
+fn a_pattern_that_the_shell_left_alone_gives_one_block_a_match() {
+    let sandbox = Sandbox::project();
+    files(&sandbox);
+    insta::assert_snapshot!(sandbox.esker("add data/*.csv"), @"
+    exit: 0
+    --- stderr
+    + data/a.csv  1 file  5 B
+    + data/b.csv  1 file  5 B
+    next: git add esker.lock .gitignore
+    ");
+    insta::assert_snapshot!(sandbox.esker("-C data add **/?.csv"), @"
+    exit: 0
+    --- stderr
+    · data/a.csv           1 file   5 B  unchanged
+    · data/b.csv           1 file   5 B  unchanged
+    + data/sub/deep/f.csv  1 file  14 B
+    + data/sub/e.csv       1 file   9 B
+    next: git add esker.lock .gitignore
+    ");
+    insta::assert_snapshot!(sandbox.esker("add data/.*.csv data/[xyz].txt"), @"
+    exit: 2
+    --- stderr
+    error[E0302]: nothing matches `data/[xyz].txt`
+
+    hint: `*` stays inside a directory, `**` crosses them; see what is there with `ls`
+    ");
+    insta::assert_snapshot!(sandbox.esker("add data/a[.csv"), @"
+    exit: 2
+    --- stderr
+    error[E0314]: `a[.csv` is not a pattern: unclosed character class; missing ']'
+    ");
+    assert!(
+        !sandbox.read("esker.lock").contains(".d.csv"),
+        "nothing was written"
+    );
+    sandbox.ok("add data/.*.csv");
+    insta::assert_snapshot!(sandbox.ok("ls"), @"
+     6 B  data/.d.csv
+     5 B  data/a.csv
+     5 B  data/b.csv
+    14 B  data/sub/deep/f.csv
+     9 B  data/sub/e.csv
+    ");
+}
+
+#[test]
+fn a_pattern_takes_directories_whole_and_passes_over_what_is_not_data() {
+    let sandbox = Sandbox::project();
+    files(&sandbox);
+    sandbox.write("data/inner/esker.toml", "");
+    sandbox.write("data/inner/x.csv", "");
+    sandbox.write("odd[1]/x.csv", "x");
+    sandbox.ok("add data/**/*.csv odd[1]/*.csv data/s*");
+    insta::assert_snapshot!(sandbox.ok("ls"), @"
+     5 B           data/a.csv
+     5 B           data/b.csv
+    23 B  2 files  data/sub/
+     1 B           odd[1]/x.csv
+    ");
+}
+
+#[test]
+fn a_pattern_works_inside_a_tracked_directory() {
+    let sandbox = Sandbox::project();
+    files(&sandbox);
+    sandbox.ok("add data");
+    sandbox.write("data/a.csv", "changed");
+    sandbox.write("data/c.txt", "changed");
+    sandbox.write("data/new.csv", "new");
+    sandbox.ok("add data/*.csv");
+    let changes = sandbox.json("status")["data"][0]["changes"].clone();
+    assert_eq!(changes.as_array().unwrap().len(), 1);
+    assert_eq!(changes[0]["path"], "data/c.txt");
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let sandbox = Sandbox::project();
+    files(&sandbox);
+    let before = sandbox.files("project");
+    insta::assert_snapshot!(sandbox.esker("add --dry-run data"), @"
+    exit: 0
+    --- stderr
+    + data  6 files  44 B
+    Nothing was written: this was a dry run
+    ");
+    assert_eq!(sandbox.files("project"), before);
+    assert!(!sandbox.exists(".git/esker/store/objects"));
+    sandbox.ok("add data");
+    sandbox.write("data/a.csv", "changed");
+    let lock = sandbox.read("esker.lock");
+    let report = sandbox.json("add -n data/a.csv");
+    assert_eq!(report["dry_run"], true);
+    assert_eq!(report["paths"][0]["change"], "modified");
+    assert_eq!(sandbox.read("esker.lock"), lock);
+}
+
+#[test]
+fn force_reads_what_the_index_trusts() {
+    let sandbox = Sandbox::project();
+    sandbox.write("data/a", "one");
+    sandbox.sh("touch -d 2020-01-01 data/a");
+    sandbox.ok("add data");
+    // Written by its other name, and made to look as before: all that a stat shows is the same.
+    sandbox.sh("ln data/a ../other; printf two > ../other; touch -d 2020-01-01 ../other");
+    sandbox.ok("add --force data");
+    sandbox.remove("data/a");
+    sandbox.ok("checkout");
+    assert_eq!(sandbox.read("data/a"), "two");
+}
+
+/// Scenario 13.
+#[test]
+fn a_failed_add_leaves_neither_record_nor_ignore_line() {
+    let sandbox = Sandbox::project();
+    sandbox.write("data/a", "a");
+    sandbox.sh("mkfifo data/pipe");
+    let before = sandbox.read(".gitattributes");
+    insta::assert_snapshot!(sandbox.esker("add data/"), @"
+    exit: 2
+    --- stderr
+    error[E0311]: `data/pipe` is a fifo, which cannot be tracked
+
+    hint: remove it, or exclude it in `.eskerignore`
+    ");
+    assert!(!sandbox.exists("esker.lock") && !sandbox.exists(".gitignore"));
+    assert_eq!(sandbox.read(".gitattributes"), before);
+}
+
+/// Scenario 14.
+#[test]
+fn a_lock_that_git_ignores_is_told_of_before_anything_is_tracked() {
+    let sandbox = Sandbox::repository();
+    sandbox.write(".gitignore", "*.lock\n");
+    let output = sandbox.esker("init");
+    assert_eq!(output.code, 2, "{output}");
+    assert!(
+        output.stderr.contains("git check-ignore -v esker.lock"),
+        "{output}"
+    );
+}
+
+/// Scenario 6: an empty file.
+#[test]
+fn empty_files_are_files() {
+    let sandbox = Sandbox::project();
+    sandbox.write("data/empty", "");
+    sandbox.write("data/a", "a");
+    sandbox.ok("add data");
+    sandbox.remove("data");
+    sandbox.ok("checkout");
+    assert_eq!(sandbox.read("data/empty"), "");
+}
+
+/// Scenario 15: a link in the place of a file.
+#[test]
+fn a_link_to_a_file_is_added_as_the_file() {
+    let sandbox = Sandbox::project();
+    sandbox.write("real", "bytes");
+    sandbox.sh("ln -s real link; ln -s /etc outside; mkdir d; ln -s d linked-dir");
+    sandbox.ok("add link");
+    sandbox.remove("link");
+    sandbox.ok("checkout");
+    assert!(!sandbox.path("link").is_symlink());
+    assert_eq!(sandbox.read("link"), "bytes");
+    insta::assert_snapshot!(sandbox.esker("add outside"), @"
+    exit: 2
+    --- stderr
+    error[E0312]: `outside` is a link to `/etc`, which lies outside the directory being tracked
+
+    hint: put the content itself there, or exclude the link in `.eskerignore`
+    ");
+    insta::assert_snapshot!(sandbox.esker("add linked-dir"), @"
+    exit: 2
+    --- stderr
+    error[E0312]: `linked-dir` is a link to `d`, which is no regular file
+
+    hint: put the content itself there, or exclude the link in `.eskerignore`
+    ");
+}
+
+/// Scenario 20.
+#[test]
+fn commit_of_one_file_takes_that_file_alone() {
+    let sandbox = Sandbox::project();
+    sandbox.write("data/a", "a");
+    sandbox.write("data/b", "b");
+    sandbox.ok("add data");
+    sandbox.write("data/a", "changed a");
+    sandbox.write("data/b", "changed b");
+    sandbox.ok("commit data/a");
+    let changes = sandbox.json("status")["data"][0]["changes"].clone();
+    assert_eq!(changes.as_array().unwrap().len(), 1);
+    assert_eq!(changes[0]["path"], "data/b");
+}
+
+/// Scenarios 23 and 24: a directory of which nothing else is here.
+#[test]
+fn parts_of_a_directory_are_added_and_dropped_without_the_rest() {
+    let sandbox = Sandbox::project();
+    sandbox.write("data/a", "a");
+    sandbox.write("data/sub/b", "b");
+    sandbox.ok("add data");
+    sandbox.sh("rm -rf .git/esker/store/objects data");
+    sandbox.write("data/new/c", "c");
+    sandbox.ok("add data/new");
+    insta::assert_snapshot!(sandbox.ok("ls -R data"), @"
+    1 B  data/a
+    1 B  data/new/c
+    1 B  data/sub/b
+    ");
+    sandbox.ok("add data/sub/b");
+    insta::assert_snapshot!(sandbox.ok("ls -R data"), @"
+    1 B  data/a
+    1 B  data/new/c
+    ");
+    let objects = sandbox.files("project/.git/esker/store/objects");
+    assert_eq!(objects.len(), 1, "only what was named was read");
 }

@@ -1,7 +1,7 @@
 //! `add`: takes files and directories into the store and records them.
 
 use super::content::{found_entries, to_placed, to_recorded};
-use super::{Error, Result, Site, World, check_ignore, did_you_mean, init};
+use super::{Error, Result, Site, World, check_ignore, did_you_mean, globs, init, reshape};
 use crate::fs;
 use crate::path::RelPath;
 use crate::pipeline::Graph;
@@ -9,11 +9,25 @@ use crate::project::{Lock, Recorded};
 use crate::tree::Tree;
 use crate::workspace::{self, Found, Index, Placed, Rules};
 
+/// What to add.
+#[derive(Clone, Debug, Default)]
+pub struct AddOptions {
+    /// Paths as typed, or patterns that the shell left alone.
+    pub paths: Vec<String>,
+    /// Read every file, also where its stat says that it is unchanged.
+    pub force: bool,
+    /// Say what would be recorded, and write nothing.
+    pub dry_run: bool,
+}
+
 /// What `add` did.
 #[derive(Debug, serde::Serialize)]
 pub struct AddReport {
     /// Every path that was named, or the tracked directory it lies in.
     pub paths: Vec<Added>,
+    /// Whether nothing was written, because it was asked what would be.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 /// One path that was added.
@@ -50,17 +64,22 @@ pub enum AddChange {
     Unchanged,
 }
 
-/// Adds paths as a person typed them.
-pub fn add(world: &World<'_>, typed: &[String]) -> Result<AddReport> {
+/// Adds paths.
+pub fn add(world: &World<'_>, options: &AddOptions) -> Result<AddReport> {
     let site = Site::open(world)?;
     let _guard = site.guard()?;
     let mut lock = site.lock()?;
     let graph = site.graph(&lock)?;
     let mut paths = Vec::new();
-    for text in typed {
-        let path = site.path(text)?;
-        check(&site, &lock, &graph, &path)?;
-        paths.push(path);
+    let recorded = |path: &RelPath| {
+        let found = reshape::look(&lock.data, &site.store, path);
+        found.is_ok_and(|found| found.is_some())
+    };
+    for text in &options.paths {
+        for path in globs::expand(&site, text, recorded)? {
+            check(&site, &lock, &graph, &path)?;
+            paths.push(path);
+        }
     }
     paths.sort();
     paths.dedup();
@@ -68,10 +87,21 @@ pub fn add(world: &World<'_>, typed: &[String]) -> Result<AddReport> {
         index: site.index(),
         placed: Placed::load(&site.layout.placed())?,
         site: &site,
+        dry_run: options.dry_run,
     };
-    let mut report = AddReport { paths: Vec::new() };
+    let mut report = AddReport {
+        paths: Vec::new(),
+        dry_run: options.dry_run,
+    };
     for path in &paths {
+        if options.force {
+            work.index.forget(path.as_str());
+        }
         report.paths.push(work.add_one(&mut lock, path)?);
+    }
+    if options.dry_run {
+        let _ = work.index.save(&site.layout.index());
+        return Ok(report);
     }
     site.save(&lock)?;
     work.placed.save(&site.layout.placed())?;
@@ -84,12 +114,17 @@ pub(super) struct Work<'s> {
     pub(super) site: &'s Site<'s>,
     pub(super) index: Index,
     pub(super) placed: Placed,
+    /// Look, and write nothing.
+    pub(super) dry_run: bool,
 }
 
 impl Work<'_> {
     pub(super) fn add_one(&mut self, lock: &mut Lock, path: &RelPath) -> Result<Added> {
         self.site.check_interrupt()?;
-        let mut scanner = self.site.storing_scanner(&mut self.index);
+        let mut scanner = match self.dry_run {
+            true => self.site.scanner(&mut self.index),
+            false => self.site.storing_scanner(&mut self.index),
+        };
         let found = scanner.scan(path, Rules::Data)?;
         let holder = lock
             .data
@@ -104,6 +139,9 @@ impl Work<'_> {
             _ if found == Found::Missing => return Err(self.not_there(path)),
             _ => (path.clone(), found),
         };
+        if self.dry_run {
+            return Ok(record(lock, root, &found));
+        }
         if let Found::Dir(tree) = &found {
             workspace::write_tree(&self.site.store, tree)?;
         }

@@ -35,6 +35,7 @@ pub fn commit(world: &World<'_>, targets: &[String]) -> Result<CommitReport> {
                 index: site.index(),
                 placed: Placed::load(&site.layout.placed())?,
                 site: &site,
+                dry_run: false,
             };
             report.paths.push(work.add_one(&mut lock, &path)?);
             placed.paths.extend(work.placed.paths);

@@ -15,6 +15,7 @@ pub mod doctor;
 pub mod du;
 mod facts;
 pub mod fetch;
+mod globs;
 pub mod hooks;
 pub mod init;
 pub mod lock;
@@ -172,6 +173,9 @@ pub enum Error {
     /// `undo` of a path that the act did not park.
     #[error("`{0}` is not among what was parked")]
     NotParked(RelPath),
+    /// A pattern that matches nothing.
+    #[error("nothing matches `{0}`")]
+    NothingMatches(String),
     /// Tracked data differs from its record, so a run would use what no record names.
     #[error("tracked data differs from its record")]
     DataChanged(Vec<RelPath>),

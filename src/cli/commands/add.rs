@@ -1,7 +1,7 @@
 use super::super::render::{self, Align};
 use super::super::ui::Tone;
 use super::{CliError, Exit, Ui, World};
-use crate::ops::add::{AddChange, AddReport, add};
+use crate::ops::add::{AddChange, AddOptions, AddReport, add};
 
 /// Track files and directories
 ///
@@ -12,21 +12,37 @@ use crate::ops::add::{AddChange, AddReport, add};
 /// Examples:
 ///   esker add data/raw
 ///   esker add data/raw/2024.csv models/base.bin
+///   esker add 'data/*.csv'    (quoted, esker matches it; each match is tracked by itself)
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// Files and directories
+    /// Files and directories, or patterns
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
+    /// Read every file again, also those that look unchanged
+    #[arg(short, long)]
+    force: bool,
+    /// Say what would be recorded, and write nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
 }
 
 pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
-    let report = add(world, &args.paths)?;
+    let options = AddOptions {
+        paths: args.paths.clone(),
+        force: args.force,
+        dry_run: args.dry_run,
+    };
+    let report = add(world, &options)?;
     if ui.json {
         ui.json(&report)?;
         return Ok(Exit::DONE);
     }
     tell(ui, &report);
+    if report.dry_run {
+        ui.say("Nothing was written: this was a dry run");
+        return Ok(Exit::DONE);
+    }
     let changed = report
         .paths
         .iter()

@@ -31,6 +31,7 @@ pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliEr
         ui,
         &AddReport {
             paths: report.paths,
+            dry_run: false,
         },
     );
     ui.next("git add esker.lock .gitignore");

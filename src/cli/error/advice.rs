@@ -71,25 +71,6 @@ fn tracking_error(error: &Error, text: String) -> CliError {
             refused("E0301", refusals, text)
                 .hint(format!("keep it with `esker add {path}` (a stage's output: `esker commit`), or move it out of the way with `--force`"))
         }
-        Error::NotSaved(refusals) => {
-            let path = first_refused(refusals);
-            refused("E0318", refusals, text).hint(format!(
-                "save it first with `esker add {path}`, or keep it on disk: leave `--delete` out"
-            ))
-        }
-        Error::WrittenByStage { stage, .. } => CliError::new("E0304", CANNOT, text)
-            .hint(format!("change `outs` of `[stage.{stage}]` in esker.toml")),
-        Error::TargetExists {
-            tracked: true,
-            path,
-        } => CliError::new("E0319", NO, text)
-            .detail("it is tracked; nothing was touched")
-            .hint(format!("take another name, or first: esker remove {path}")),
-        Error::TargetExists { .. } => CliError::new("E0319", NO, text)
-            .detail("nothing was touched")
-            .hint("take another name, or move it out of the way"),
-        Error::MoveIntoItself { .. } => CliError::new("E0320", CANNOT, text)
-            .detail("the new name is the old one, or lies inside it"),
         Error::NotThere { suggestion, .. } => {
             CliError::new("E0302", CANNOT, text).suggest(suggestion.as_deref())
         }
@@ -114,14 +95,42 @@ fn tracking_error(error: &Error, text: String) -> CliError {
         Error::NotTracked { suggestion, .. } => CliError::new("E0307", CANNOT, text)
             .hint("esker status")
             .suggest(suggestion.as_deref()),
-        Error::NoSuchAct(_) | Error::NotParked(_) => {
-            CliError::new("E0321", CANNOT, text).hint("esker undo    (lists it)")
-        }
-        Error::NothingParked => CliError::new("E0321", CANNOT, text),
+        Error::NothingMatches(_) => CliError::new("E0302", CANNOT, text)
+            .hint("`*` stays inside a directory, `**` crosses them; see what is there with `ls`"),
         Error::WholeProject(_) => {
             CliError::new("E0306", CANNOT, text).hint("name files or directories in it")
         }
         Error::OwnFile(_) => CliError::new("E0306", CANNOT, text).hint("leave it to git"),
+        _ => moving_error(error, text),
+    }
+}
+
+/// What `remove`, `mv` and `undo` refuse.
+fn moving_error(error: &Error, text: String) -> CliError {
+    match error {
+        Error::NotSaved(refusals) => {
+            let path = first_refused(refusals);
+            refused("E0318", refusals, text).hint(format!(
+                "save it first with `esker add {path}`, or keep it on disk: leave `--delete` out"
+            ))
+        }
+        Error::WrittenByStage { stage, .. } => CliError::new("E0304", CANNOT, text)
+            .hint(format!("change `outs` of `[stage.{stage}]` in esker.toml")),
+        Error::TargetExists {
+            tracked: true,
+            path,
+        } => CliError::new("E0319", NO, text)
+            .detail("it is tracked; nothing was touched")
+            .hint(format!("take another name, or first: esker remove {path}")),
+        Error::TargetExists { .. } => CliError::new("E0319", NO, text)
+            .detail("nothing was touched")
+            .hint("take another name, or move it out of the way"),
+        Error::MoveIntoItself { .. } => CliError::new("E0320", CANNOT, text)
+            .detail("the new name is the old one, or lies inside it"),
+        Error::NoSuchAct(_) | Error::NotParked(_) => {
+            CliError::new("E0321", CANNOT, text).hint("esker undo    (lists it)")
+        }
+        Error::NothingParked => CliError::new("E0321", CANNOT, text),
         _ => CliError::new("E0900", CANNOT, text),
     }
 }
