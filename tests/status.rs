@@ -291,3 +291,162 @@ fn an_edit_of_the_same_size_right_after_add_is_seen() {
         );
     }
 }
+
+/// Scenario 44.
+#[test]
+fn what_nobody_knows_is_listed_one_line_a_directory() {
+    let sandbox = Sandbox::pipeline();
+    sandbox.ok("repro");
+    sandbox.commit("Run");
+    for name in [
+        "new.csv",
+        "more/a",
+        "more/deep/b",
+        "data/other.txt",
+        "inner/esker.toml",
+    ] {
+        sandbox.write(name, "x");
+    }
+    sandbox.write("ignored/x", "x");
+    sandbox.append(".gitignore", "/ignored/\n");
+    insta::assert_snapshot!(sandbox.esker("status --untracked"), @"
+    exit: 0
+    --- stdout
+    Stages: up to date
+    Data:   up to date
+    Untracked (by git and by esker):
+      ? data/other.txt
+      ? more/
+      ? new.csv
+    Remote: none configured
+    ");
+    let below = sandbox.json("status --untracked more/deep data");
+    assert_eq!(
+        below["untracked"],
+        serde_json::json!(["data/other.txt", "more/"])
+    );
+    assert_eq!(below["data"].as_array().unwrap().len(), 1);
+    assert!(sandbox.json("status").get("untracked").is_none());
+    sandbox.ok("add new.csv more data/other.txt");
+    insta::assert_snapshot!(sandbox.esker("status -u"), @"
+    exit: 0
+    --- stdout
+    Stages: up to date
+    Data:   up to date
+    Lock:   not committed: data/other.txt (new), more (new), new.csv (new)
+    Untracked: nothing
+    Remote: none configured
+    ");
+}
+
+#[test]
+fn a_project_that_git_does_not_know_yet_lists_its_own_files() {
+    let sandbox = Sandbox::repository();
+    sandbox.write("sub/new.csv", "x");
+    sandbox.write("sub/dir/a", "x");
+    sandbox.write("beside/x", "x");
+    sandbox.ok("-C sub init");
+    let status = sandbox.json("-C sub status --untracked");
+    assert_eq!(status["untracked"], serde_json::json!(["dir/", "new.csv"]));
+}
+
+/// Scenario 42.
+#[test]
+fn a_file_that_became_a_directory_is_deleted_and_added() {
+    let sandbox = Sandbox::project();
+    sandbox.write("data/x", "file");
+    sandbox.write("y/deep", "directory");
+    sandbox.ok("add data y");
+    sandbox.commit("Data");
+    sandbox.remove("data/x");
+    sandbox.write("data/x/inside", "other");
+    sandbox.remove("y");
+    sandbox.write("y", "a file");
+    insta::assert_snapshot!(sandbox.esker("status"), @"
+    exit: 0
+    --- stdout
+    Data:
+      ~ data
+          - data/x  4 B
+          + data/x/inside  5 B
+      ~ y
+          + y  6 B
+          - y/deep  9 B
+    Remote: none configured
+    --- stderr
+    next: esker add data    (or `esker checkout data` to go back)
+    ");
+}
+
+/// Scenario 43: equal contents pair up in the order of their names.
+#[test]
+fn renames_of_equal_files_pair_up_the_same_way_every_time() {
+    let sandbox = Sandbox::project();
+    for name in ["a", "b", "c"] {
+        sandbox.write(&format!("data/{name}"), "same");
+    }
+    sandbox.ok("add data");
+    sandbox.sh("cd data && mv a z && mv b y");
+    insta::assert_snapshot!(sandbox.esker("status"), @"
+    exit: 0
+    --- stdout
+    Data:
+      ~ data
+          → data/y  (was data/a)  4 B
+          → data/z  (was data/b)  4 B
+    Lock:   not committed: data (new)
+    Remote: none configured
+    --- stderr
+    next: esker add data    (or `esker checkout data` to go back)
+    ");
+}
+
+/// Scenario 41: nothing but the lock is here.
+#[test]
+fn a_listing_that_the_store_lacks_is_no_crash() {
+    let sandbox = Sandbox::project();
+    sandbox.write("data/a", "a");
+    sandbox.ok("add data");
+    sandbox.commit("Data");
+    sandbox.sh("rm -rf .git/esker");
+    sandbox.write("data/a", "changed");
+    let status = sandbox.json("status");
+    assert_eq!(status["data"][0]["state"], "modified");
+    assert_eq!(status["data"][0]["in_store"], false);
+    sandbox.remove("data");
+    insta::assert_snapshot!(sandbox.esker("status"), @"
+    exit: 0
+    --- stdout
+    Data:
+      - data  (neither in the workspace nor in the store)
+    Remote: none configured
+    ");
+}
+
+/// Scenario 40: HEAD, the lock and the workspace all differ.
+#[test]
+fn the_lock_against_head_and_the_workspace_against_the_lock_are_told_apart() {
+    let sandbox = Sandbox::project();
+    sandbox.write("data/a", "one");
+    sandbox.ok("add data");
+    sandbox.commit("One");
+    sandbox.write("data/a", "two");
+    sandbox.ok("add data");
+    sandbox.write("data/a", "three");
+    insta::assert_snapshot!(sandbox.esker("status"), @"
+    exit: 0
+    --- stdout
+    Data:
+      ~ data
+          ~ data/a  3 B → 5 B
+    Lock:   not committed: data (changed)
+    Remote: none configured
+    --- stderr
+    next: esker add data    (or `esker checkout data` to go back)
+    ");
+    let data = &sandbox.json("status")["data"][0];
+    assert_eq!(
+        (&data["head"], &data["state"]),
+        (&"modified".into(), &"modified".into())
+    );
+}

@@ -19,7 +19,7 @@ pub use file::{
 };
 pub use flush::{FLUSHES_ALL_AT_ONCE, sync_file_system};
 pub use guard::LockGuard;
-pub use temp::{TempDir, TempFile, replace};
+pub use temp::{TempDir, TempFile, replace, temp_name};
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -131,7 +131,9 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     super::sync_dir(dir)
 }
 
-fn temp_name() -> String {
+/// A name that nothing else has, for something that is renamed when it is whole. It tells the
+/// process that made it, so that what a killed one left behind can be known for that.
+pub fn temp_name() -> String {
     let chance = u64::from_le_bytes(super::random_bytes());
     format!(".esker-tmp-{}-{chance:016x}", std::process::id())
 }

@@ -106,6 +106,50 @@ impl Git {
             .asked("read the ignore rules")
     }
 
+    /// What lies below a directory (relative to the working tree; empty is the top) and is neither
+    /// tracked nor ignored, sorted. A directory of which nothing is tracked is one entry, ending
+    /// in `/`, unless it holds the one that was asked about.
+    pub fn untracked(&self, below: &str) -> Result<Vec<String>> {
+        let below = below.trim_end_matches('/');
+        let found = self.find_untracked(below, false)?;
+        let is_above = |entry: &str| {
+            let entry = entry.strip_suffix('/');
+            entry.is_some_and(|entry| is_at_or_below(below.as_bytes(), entry.as_bytes()))
+        };
+        if !found.iter().any(|entry| is_above(entry)) {
+            return Ok(found);
+        }
+        // Nothing in there is tracked: one entry for each name.
+        let mut names = BTreeSet::new();
+        for entry in self.find_untracked(below, true)? {
+            let inside = entry.strip_prefix(below).unwrap_or(&entry);
+            let inside = inside.trim_start_matches('/');
+            names.insert(match inside.split_once('/') {
+                Some((dir, _)) => format!("{below}/{dir}/"),
+                None => format!("{below}/{inside}"),
+            });
+        }
+        Ok(names.into_iter().collect())
+    }
+
+    fn find_untracked(&self, below: &str, recurse: bool) -> Result<Vec<String>> {
+        let mut options = StatusOptions::new();
+        options.include_untracked(true).include_ignored(false);
+        options.recurse_untracked_dirs(recurse);
+        options.disable_pathspec_match(true);
+        if !below.is_empty() {
+            options.pathspec(below);
+        }
+        let action = "look for untracked files";
+        let statuses = self.repository.statuses(Some(&mut options)).asked(action)?;
+        let new = statuses
+            .iter()
+            .filter(|entry| entry.status().is_wt_new())
+            .map(|entry| String::from_utf8_lossy(entry.path_bytes()).into_owned());
+        let new: BTreeSet<String> = new.collect();
+        Ok(new.into_iter().collect())
+    }
+
     /// Files of git that differ from HEAD, untracked ones left out; sorted.
     pub fn uncommitted(&self) -> Result<Vec<String>> {
         let mut options = StatusOptions::new();

@@ -8,6 +8,7 @@ use super::facts::Observer;
 use super::{Result, Site, World};
 use crate::path::RelPath;
 use crate::pipeline::{self, Graph, Reason, ReasonKind, RunRecord, Stage};
+use crate::project::layout::MANIFEST;
 use crate::project::{Lock, Recorded};
 use crate::tree::{self, Tree};
 use crate::workspace::Found;
@@ -21,9 +22,22 @@ pub struct StatusReport {
     pub data: Vec<DataStatus>,
     /// Every stage, in the order they would run.
     pub stages: Vec<StageStatus>,
+    /// Files, and directories (ending in `/`), that neither git nor esker knows; `None` if it was
+    /// not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub untracked: Option<Vec<String>>,
     /// The configured remotes.
     #[serde(skip)]
     pub remotes: Vec<String>,
+}
+
+/// What to compare.
+#[derive(Clone, Debug, Default)]
+pub struct StatusOptions {
+    /// Paths or stages; none: everything.
+    pub targets: Vec<String>,
+    /// Also list what neither git nor esker knows.
+    pub untracked: bool,
 }
 
 /// A tracked path or output.
@@ -159,12 +173,12 @@ pub struct WhyReport {
     pub last_run: Option<RunRecord>,
 }
 
-/// Compares everything; paths or stages as targets narrow it down.
-pub fn status(world: &World<'_>, targets: &[String]) -> Result<StatusReport> {
+/// Compares everything, or what the targets narrow it down to.
+pub fn status(world: &World<'_>, options: &StatusOptions) -> Result<StatusReport> {
     let site = Site::open(world)?;
     let lock = site.lock()?;
     let graph = site.graph(&lock)?;
-    let chosen = Chosen::new(&site, &lock, &graph, targets)?;
+    let chosen = Chosen::new(&site, &lock, &graph, options)?;
     let head = head_lock(&site)?;
     let mut observer = Observer::new(&site, &lock, &graph);
     let mut data = Vec::new();
@@ -194,6 +208,10 @@ pub fn status(world: &World<'_>, targets: &[String]) -> Result<StatusReport> {
         clean: data.iter().all(data_clean) && stages.iter().all(stage_clean),
         data,
         stages,
+        untracked: match options.untracked {
+            true => Some(untracked(&site, &lock, &graph, &chosen)?),
+            false => None,
+        },
         remotes: site.manifest.remotes.keys().cloned().collect(),
     })
 }
@@ -367,6 +385,51 @@ fn only_in_head(head: &Lock, lock: &Lock, chosen: &Chosen) -> Vec<DataStatus> {
         .collect()
 }
 
+/// What neither git nor esker knows, one entry a directory; nested projects are none of ours.
+fn untracked(site: &Site<'_>, lock: &Lock, graph: &Graph, chosen: &Chosen) -> Result<Vec<String>> {
+    let root = &site.layout.root;
+    let prefix = root.strip_prefix(&site.layout.workdir).unwrap_or(root);
+    let prefix = prefix.to_string_lossy().into_owned();
+    let outs = graph.stages().values().flat_map(|stage| stage.outs.iter());
+    let known: BTreeSet<&RelPath> = lock.data.keys().chain(outs).collect();
+    let mut found = Vec::new();
+    let mut todo = site.git.untracked(&prefix)?;
+    while let Some(name) = todo.pop() {
+        let below = name.strip_prefix(&prefix).unwrap_or(&name);
+        let below = below.trim_start_matches('/');
+        // A name that no path can have is no name of data.
+        let Ok(path) = RelPath::parse(below.trim_end_matches('/')) else {
+            continue;
+        };
+        if known
+            .iter()
+            .any(|root| **root != path && root.starts_with(&path))
+        {
+            // git knows nothing in there, but esker does.
+            todo.extend(site.git.untracked(&name)?);
+            continue;
+        }
+        let is_ours = super::init::is_own_file(&path)
+            || known.iter().any(|root| path.starts_with(root))
+            || is_nested(site, &path)?;
+        if !is_ours && chosen.has_path(&path) {
+            found.push(below.to_owned());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn is_nested(site: &Site<'_>, path: &RelPath) -> Result<bool> {
+    for dir in std::iter::once(path.clone()).chain(path.ancestors()) {
+        let manifest = dir.to_path(&site.layout.root).join(MANIFEST);
+        if crate::fs::metadata(&manifest)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// What the targets narrow a status down to.
 struct Chosen {
     all: bool,
@@ -375,7 +438,8 @@ struct Chosen {
 }
 
 impl Chosen {
-    fn new(site: &Site<'_>, lock: &Lock, graph: &Graph, targets: &[String]) -> Result<Self> {
+    fn new(site: &Site<'_>, lock: &Lock, graph: &Graph, options: &StatusOptions) -> Result<Self> {
+        let StatusOptions { targets, untracked } = options;
         let mut chosen = Self {
             all: targets.is_empty(),
             paths: Vec::new(),
@@ -387,9 +451,11 @@ impl Chosen {
                     chosen.stages.insert(stage.name.clone());
                     chosen.paths.extend(stage.outs.iter().cloned());
                 }
-                Err(_) => chosen
-                    .paths
-                    .extend(site.stored_paths(lock, std::slice::from_ref(target))?),
+                Err(_) => chosen.paths.extend(match untracked {
+                    // Any path may hold something that nobody knows yet.
+                    true => vec![site.path(target)?],
+                    false => site.stored_paths(lock, std::slice::from_ref(target))?,
+                }),
             }
         }
         Ok(chosen)

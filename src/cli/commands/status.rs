@@ -3,7 +3,7 @@ use super::super::render;
 use super::super::ui::Tone;
 use super::{CliError, Exit, Ui, World};
 use crate::ops::status::{
-    DataState, DataStatus, HeadState, StageState, StageStatus, StatusReport, status,
+    DataState, DataStatus, HeadState, StageState, StageStatus, StatusOptions, StatusReport, status,
 };
 
 /// Show what differs from the record
@@ -18,10 +18,17 @@ pub(crate) struct Args {
     /// Exit with 1 if anything is changed or would run (data that is merely absent is no change)
     #[arg(long)]
     check: bool,
+    /// Also list what neither git nor esker knows, one line a directory
+    #[arg(short, long)]
+    untracked: bool,
 }
 
 pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
-    let report = status(world, &args.targets)?;
+    let options = StatusOptions {
+        targets: args.targets.clone(),
+        untracked: args.untracked,
+    };
+    let report = status(world, &options)?;
     if ui.json {
         ui.json(&report)?;
     } else {
@@ -48,6 +55,9 @@ fn would_run(stage: &StageStatus) -> bool {
 fn show(ui: &Ui, report: &StatusReport) -> Result<(), CliError> {
     show_stages(ui, &report.stages)?;
     show_data(ui, &report.data)?;
+    if let Some(untracked) = &report.untracked {
+        show_untracked(ui, untracked)?;
+    }
     if report.remotes.is_empty() {
         ui.answer("Remote: none configured")?;
     }
@@ -132,6 +142,17 @@ fn show_data(ui: &Ui, data: &[DataStatus]) -> Result<(), CliError> {
             "Lock:   not committed: {}",
             uncommitted.join(", ")
         ))?;
+    }
+    Ok(())
+}
+
+fn show_untracked(ui: &Ui, untracked: &[String]) -> Result<(), CliError> {
+    if untracked.is_empty() {
+        return ui.answer("Untracked: nothing");
+    }
+    ui.answer("Untracked (by git and by esker):")?;
+    for path in untracked {
+        ui.answer(&format!("  ? {path}"))?;
     }
     Ok(())
 }
