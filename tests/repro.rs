@@ -159,7 +159,7 @@ fn a_failing_command_records_nothing_and_puts_its_outputs_back() {
     let before = sandbox.files("project");
     sandbox.append(
         "train.sh",
-        "echo half > model/weights; echo so far so good; echo no more >&2; exit 7\n",
+        "echo half > model/weights; echo so far so good; exit 7\n",
     );
     insta::assert_snapshot!(sandbox.esker("repro"), @"
     exit: 1
@@ -168,13 +168,11 @@ fn a_failing_command_records_nothing_and_puts_its_outputs_back() {
     --- stderr
     · prepare     unchanged
     ▶ train       train.sh changed
-      no more
     ✗ train       failed
     - evaluate    not tried
 
     error: `train` failed with exit code 7; nothing was recorded, and its outputs are as before
       │ so far so good
-      │ no more
       what it had written lies in $ROOT/project/.git/esker/00000000000000000000000000000000/park/[nanos]-failed-train
 
     1 unchanged, 1 failed, 1 not tried
@@ -538,4 +536,27 @@ fn a_second_repro_waits_for_the_first() {
     assert_eq!(output.code, 0, "{output}");
     assert!(output.stderr.contains("Nothing to do"), "{output}");
     assert_eq!(sandbox.runs(), ["slow"]);
+}
+
+#[test]
+fn what_a_stage_prints_keeps_its_stream() {
+    let sandbox = Sandbox::project();
+    sandbox.append(
+        "esker.toml",
+        "[stage.s]\ncmd = \"echo answer; echo trouble >&2; echo x > out\"\nouts = [\"out\"]\n",
+    );
+    let output = sandbox.esker("repro");
+    assert!(
+        output.stdout.contains("answer") && !output.stdout.contains("trouble"),
+        "{output}"
+    );
+    assert!(
+        output.stderr.contains("trouble") && !output.stderr.contains("answer"),
+        "{output}"
+    );
+    let output = sandbox.esker("repro --force --json");
+    assert!(
+        output.stdout.starts_with('{') && output.stderr.contains("answer"),
+        "{output}"
+    );
 }
