@@ -216,3 +216,86 @@ fn links_and_empty_directories_come_back() {
     hint: put the content itself there, or exclude the link in `.eskerignore`
     ");
 }
+
+/// Scenario 28.
+#[test]
+fn unchanged_files_keep_their_inodes() {
+    let sandbox = two_versions();
+    sandbox.write("data/c", "c three");
+    let inode = |name: &str| sandbox.sh(&format!("stat -c %i {name}"));
+    let before = [inode("data/a"), inode("tool")];
+    sandbox.ok("checkout --force");
+    assert_eq!(sandbox.read("data/c"), "c two");
+    assert_eq!([inode("data/a"), inode("tool")], before);
+}
+
+/// Scenario 30.
+#[test]
+fn of_several_targets_those_that_can_be_had_are_had() {
+    let sandbox = two_versions();
+    let hash = blake3::hash(b"#!/bin/sh\n").to_hex();
+    sandbox.sh(&format!(
+        "rm -f .git/esker/store/objects/{}/{}",
+        &hash[..2],
+        &hash[2..]
+    ));
+    sandbox.remove("data");
+    sandbox.remove("tool");
+    insta::assert_snapshot!(sandbox.esker("checkout tool data"), @"
+    exit: 3
+    --- stderr
+    Switched 1 path (data): 2 files written, 10 B
+      ! tool  not in the store
+    ");
+    assert_eq!(sandbox.read("data/a"), "a two");
+}
+
+/// Scenario 32: the tracked directory itself is empty.
+#[test]
+fn an_empty_tracked_directory_comes_back() {
+    let sandbox = Sandbox::project();
+    sandbox.sh("mkdir empty");
+    sandbox.ok("add empty");
+    sandbox.remove("empty");
+    sandbox.ok("checkout");
+    assert!(sandbox.path("empty").is_dir());
+    assert_eq!(sandbox.json("status")["clean"], true);
+}
+
+/// Scenario 26, over two branches.
+#[test]
+fn switching_branches_switches_their_data() {
+    let sandbox = two_versions();
+    sandbox.git("checkout --quiet -b other one");
+    sandbox.ok("checkout");
+    sandbox.write("extra/x", "x");
+    sandbox.remove("tool");
+    sandbox.ok("remove tool");
+    sandbox.ok("add extra");
+    sandbox.commit("Other");
+    sandbox.git("checkout --quiet main");
+    insta::assert_snapshot!(sandbox.esker("checkout"), @"
+    exit: 0
+    --- stderr
+    Switched 3 paths (data, extra, tool): 3 files written, 20 B, 2 files removed
+    ");
+    assert!(!sandbox.exists("extra") && sandbox.exists("tool"));
+    sandbox.git("checkout --quiet other");
+    sandbox.ok("checkout");
+    assert_eq!(sandbox.read("extra/x"), "x");
+    assert!(!sandbox.exists("tool"));
+}
+
+/// Scenario 33.
+#[test]
+fn a_stage_wins_over_an_output_of_its_name() {
+    let sandbox = Sandbox::project();
+    sandbox.append(
+        "esker.toml",
+        "\n[stage.a]\ncmd = \"echo 1 > b\"\nouts = [\"b\"]\n\n[stage.b]\ncmd = \"echo 2 > c\"\nouts = [\"c\"]\n",
+    );
+    sandbox.ok("repro b");
+    assert!(sandbox.exists("c") && !sandbox.exists("b"));
+    sandbox.ok("repro ./b");
+    assert!(sandbox.exists("b"));
+}

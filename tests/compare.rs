@@ -198,3 +198,58 @@ fn a_broken_metrics_file_does_not_hide_the_others() {
     warning: `bad.json`: cannot parse `bad.json`: line 1, column 2: expected a key in quotes
     ");
 }
+
+/// Scenarios 47 and 48.
+#[test]
+fn paths_narrow_a_diff_down() {
+    let sandbox = Sandbox::project();
+    sandbox.write("a/x", "x");
+    sandbox.write("b", "b");
+    sandbox.ok("add a b");
+    sandbox.commit("One");
+    sandbox.ok("remove b");
+    sandbox.write("a/x", "changed");
+    sandbox.write("a/y", "new");
+    sandbox.write("c", "c");
+    sandbox.ok("add a c");
+    insta::assert_snapshot!(sandbox.esker("diff -- a/y b"), @"
+    exit: 0
+    --- stdout
+    + a/y  3 B
+    - b  1 B
+    ");
+    insta::assert_snapshot!(sandbox.esker("diff HEAD -- c"), @"
+    exit: 0
+    --- stdout
+    + c  1 B
+    ");
+    insta::assert_snapshot!(sandbox.esker("diff HEAD HEAD"), @"
+    exit: 0
+    --- stderr
+    No data differs between HEAD and HEAD
+    ");
+    insta::assert_snapshot!(sandbox.esker("diff -- nothing"), @"
+    exit: 2
+    --- stderr
+    error[E0307]: esker tracks nothing at `nothing`
+
+    hint: esker status
+    ");
+}
+
+/// Scenario 49: the listing of the old side is nowhere here.
+#[test]
+fn an_old_listing_that_is_missing_is_told_of() {
+    let sandbox = Sandbox::project();
+    sandbox.write("a/x", "x");
+    sandbox.ok("add a");
+    sandbox.commit("One");
+    sandbox.sh("rm -rf .git/esker/store");
+    sandbox.write("a/x", "changed");
+    sandbox.ok("add a");
+    insta::assert_snapshot!(sandbox.esker("diff"), @"
+    exit: 0
+    --- stdout
+    ~ a  1 B → 7 B  (directory; its listing is not here)
+    ");
+}

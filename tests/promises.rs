@@ -15,6 +15,9 @@ enum Act {
     Commit,
     Checkout(bool),
     Switch(u8),
+    Remove(bool),
+    Move(u8, u8),
+    Undo,
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
@@ -25,6 +28,9 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         2 => Just(Act::Commit),
         2 => any::<bool>().prop_map(Act::Checkout),
         2 => (0..4_u8).prop_map(Act::Switch),
+        1 => any::<bool>().prop_map(Act::Remove),
+        2 => (0..4_u8, 0..4_u8).prop_map(|(from, to)| Act::Move(from, to)),
+        1 => Just(Act::Undo),
     ];
     prop::collection::vec(act, 1..14)
 }
@@ -58,6 +64,8 @@ proptest! {
         let mut added: BTreeSet<Vec<u8>> = BTreeSet::new();
         let mut commits = 1_u32;
         for act in acts {
+            // git would take what esker no longer tracks.
+            let is_tracked = std::fs::read_to_string(sandbox.path(".gitignore")).is_ok_and(|text| text.contains("/data\n"));
             let here: BTreeSet<Vec<u8>> = FILES.iter().filter_map(|file| std::fs::read(sandbox.path(file)).ok()).collect();
             match act {
                 Act::Write(file, content) => {
@@ -72,6 +80,19 @@ proptest! {
                     if sandbox.path("data").exists() && sandbox.esker("add data").code == 0 {
                         added.extend(here.iter().cloned());
                     }
+                }
+                Act::Commit | Act::Switch(_) if !is_tracked => continue,
+                Act::Remove(delete) => {
+                    let output = sandbox.esker(if delete { "remove --delete data" } else { "remove data" });
+                    prop_assert!([0, 1, 2].contains(&output.code), "{}", output);
+                }
+                Act::Move(from, to) => {
+                    let output = sandbox.esker(&format!("mv {} {}", FILES[from as usize], FILES[to as usize]));
+                    prop_assert!([0, 1, 2].contains(&output.code), "{}", output);
+                }
+                Act::Undo => {
+                    let output = sandbox.esker("undo --last");
+                    prop_assert!([0, 2].contains(&output.code), "{}", output);
                 }
                 Act::Commit => {
                     sandbox.commit("More");

@@ -47,17 +47,33 @@ pub struct DataChange {
     pub whole: bool,
 }
 
-/// Compares the data of two sides.
-pub fn diff(world: &World<'_>, revs: &[String]) -> Result<DiffReport> {
+/// Compares the data of two sides, all of it or some paths; each must be known on either side.
+pub fn diff(world: &World<'_>, revs: &[String], paths: &[String]) -> Result<DiffReport> {
     let site = Site::open(world)?;
     let (from, to) = sides(&site, revs)?;
+    let targets = targets(&site, &from.lock(&site)?, &to.lock(&site)?, paths)?;
     let old = Listing::of(&site, &from)?;
     let new = Listing::of(&site, &to)?;
+    let mut changes = compare(old, new)?;
+    let is_chosen = |path: &RelPath| targets.iter().any(|target| target.overlaps(path));
+    changes.retain(|change| {
+        targets.is_empty() || is_chosen(&change.path) || change.from.as_ref().is_some_and(is_chosen)
+    });
     Ok(DiffReport {
         from: from.name(),
         to: to.name(),
-        changes: compare(old, new)?,
+        changes,
     })
+}
+
+fn targets(site: &Site<'_>, old: &Lock, new: &Lock, typed: &[String]) -> Result<Vec<RelPath>> {
+    let one = |text: &String| {
+        let text = std::slice::from_ref(text);
+        site.stored_paths(new, text)
+            .or_else(|error| site.stored_paths(old, text).map_err(|_| error))
+    };
+    let all: Vec<Vec<RelPath>> = typed.iter().map(one).collect::<Result<_>>()?;
+    Ok(all.into_iter().flatten().collect())
 }
 
 /// The data of one side: entries where they are known, whole directories where they are not.

@@ -11,10 +11,13 @@ pub(crate) struct Args {
     /// Revisions, as git names them
     #[arg(value_name = "REV", num_args = 0..=2)]
     revs: Vec<String>,
+    /// Compare only these paths, given behind `--`
+    #[arg(value_name = "PATH", last = true)]
+    paths: Vec<String>,
 }
 
 pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
-    let report = diff(world, &args.revs)?;
+    let report = diff(world, &args.revs, &args.paths)?;
     if ui.json {
         ui.json(&report)?;
         return Ok(Exit::DONE);
