@@ -80,8 +80,12 @@ fn unsaved_bytes_are_never_overwritten() {
 fn force_parks_what_it_overwrites() {
     let sandbox = two_versions();
     sandbox.write("data/a", "precious");
-    let output = sandbox.esker("checkout --force");
-    assert_eq!(output.code, 0, "{output}");
+    insta::assert_snapshot!(sandbox.esker("checkout --force"), @"
+    exit: 0
+    --- stderr
+    Switched 1 path (data): 1 file written, 5 B
+    Moved 1 path out of the way; to have it back: esker undo --last
+    ");
     assert_eq!(sandbox.read("data/a"), "a two");
     let parked = sandbox.sh("grep -rl precious .git/esker/*/park");
     assert!(parked.ends_with("data/a\n"), "{parked}");

@@ -56,7 +56,7 @@ fn one_path_comes_back_alone_and_what_stood_there_is_parked() {
     --- stderr
     Put back 1 path that `checkout` had moved away
       + data/a
-    Moved 1 path that stood there into the park; `esker undo --last` brings them back
+    Moved 1 path out of the way; to have it back: esker undo --last
     ");
     assert_eq!(sandbox.read("data/a"), "precious a");
     assert_eq!(sandbox.read("data/sub/c"), "sub/c");
@@ -128,7 +128,7 @@ fn what_is_not_in_the_park_is_named() {
 }
 
 #[test]
-fn what_is_older_than_14_days_goes_with_the_next_forced_checkout() {
+fn what_is_older_than_14_days_goes_with_the_next_forced_checkout_or_run() {
     let sandbox = forced();
     insta::assert_snapshot!(sandbox.esker("undo --expire"), @"
     exit: 0
@@ -150,4 +150,11 @@ fn what_is_older_than_14_days_goes_with_the_next_forced_checkout() {
     let list = sandbox.json("undo");
     assert_eq!(list["acts"].as_array().unwrap().len(), 1);
     assert_eq!(list["acts"][0]["paths"][0]["path"], "data/b");
+    sandbox.sh(age);
+    sandbox.ok("repro");
+    insta::assert_snapshot!(sandbox.esker("undo"), @"
+    exit: 0
+    --- stderr
+    Nothing is parked
+    ");
 }

@@ -163,6 +163,8 @@ pub fn repro(world: &World<'_>, options: &ReproOptions) -> Result<ReproReport> {
     if options.dry_run {
         return repro.dry_run(&wanted);
     }
+    // Before anything of this run is moved aside.
+    super::undo::expire_old(&site)?;
     repro.drop_gone();
     let outcome = repro.run(&wanted);
     repro.save(true)?;

@@ -95,9 +95,11 @@ pub(super) fn summary(report: &CheckoutReport) -> String {
 }
 
 fn tell_rest(ui: &Ui, report: &CheckoutReport) {
-    if let Some(park) = &report.park {
+    if report.park.is_some() {
         let parked = render::count(report.parked.len() as u64, "path");
-        ui.say(&format!("Moved {parked} out of the way, into {park}"));
+        ui.say(&format!(
+            "Moved {parked} out of the way; to have it back: esker undo --last"
+        ));
     }
     for path in report.left.iter().take(SHOWN) {
         ui.say(&format!("  ? {path}  (not recorded; left as it is)"));

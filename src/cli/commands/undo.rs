@@ -133,7 +133,7 @@ fn tell(ui: &Ui, report: &UndoReport) {
     if !report.parked.is_empty() {
         let parked = render::count(report.parked.len() as u64, "path");
         ui.say(&format!(
-            "Moved {parked} that stood there into the park; `esker undo --last` brings them back"
+            "Moved {parked} out of the way; to have it back: esker undo --last"
         ));
     }
 }
