@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# The steps between two measurements: what brings a directory into the state that the next one
+# starts from. Runs in the work directory of run.sh, as `./step NAME [ARGUMENT…]`; never timed.
+#
+# One directory for each contender, so that none sees what another did to the data:
+#   esker/data  git/data  dvc/data    the same files, each in its own repository
+#   copy                              what `cp` makes
+set -euo pipefail
+
+# What the last command left unwritten must not be paid by the next one.
+settle() { sync -f .; }
+
+# Reads what is about to be read, so that the cache is equally warm for all.
+warm() { find "$@" -type f -print0 | xargs -0 -r cat >/dev/null; }
+
+# make DIR FILES PER_DIRECTORY FIRST: random files in directories DIR/d<n>; FIRST is the first n.
+make() {
+    local dir=$1 left=$2 per=$3 n=$4 some
+    while [ "$left" -gt 0 ]; do
+        some=$((left < per ? left : per))
+        mkdir -p "$dir/d$n"
+        head -c $((some * SIZE)) /dev/urandom | split -b "$SIZE" -a 6 -d - "$dir/d$n/f"
+        left=$((left - some))
+        n=$((n + 1))
+    done
+}
+
+# make_big FILE MIB
+make_big() { head -c "$(($2 * 1048576))" /dev/urandom >"$1"; }
+
+# esker_fresh [LINE…]: a project of esker that has seen nothing yet, with these settings of `[store]`.
+esker_fresh() {
+    (
+        cd esker
+        rm -rf .git .gitattributes .gitignore esker.toml esker.lock
+        git init -q
+        esker init -q >/dev/null
+        [ $# -eq 0 ] || esker_settings "$@"
+    )
+    settle
+    warm esker/data
+}
+
+# esker_settings LINE…: the lines of `[store]` in the settings of this clone.
+esker_settings() {
+    local config
+    config=$(git rev-parse --git-common-dir)/esker/config.toml
+    mkdir -p "$(dirname "$config")"
+    { printf '[store]\n' && printf '%s\n' "$@"; } >"$config"
+}
+
+# esker_takes LINE: whether this build of esker knows that setting.
+esker_takes() {
+    rm -rf probe
+    mkdir probe
+    cd probe
+    git init -q
+    esker init -q >/dev/null
+    esker_settings "$1"
+    esker status >/dev/null 2>&1
+}
+
+git_fresh() {
+    rm -rf git/.git
+    git init -q git
+    settle
+    warm git/data
+}
+
+git_committed() {
+    git_fresh
+    git -C git add -A
+    git -C git commit -q -m "the data"
+    settle
+}
+
+dvc_fresh() {
+    (
+        cd dvc
+        rm -rf .git .dvc .dvcignore .gitignore data.dvc ../home/dvc
+        git init -q
+        dvc init -q
+        dvc config core.analytics false
+        dvc config core.check_update false
+    )
+    settle
+    warm dvc/data
+}
+
+# copy_gone FROM: `cp` begins with nothing, and with FROM in the cache.
+copy_gone() {
+    rm -rf copy
+    settle
+    warm "$1"
+}
+
+# gone DIR: an empty workspace; the store is as warm as it gets.
+gone() {
+    rm -rf "$1/data"
+    settle
+    [ "$1" != esker ] || warm esker/.git
+    [ "$1" != dvc ] || warm dvc/.dvc/cache
+}
+
+# one_new DIR COMMAND…: one file that is not recorded yet beside those that are.
+one_new() {
+    local dir=$1
+    shift
+    if [ -e "$dir/data/d0/new" ]; then
+        rm "$dir/data/d0/new"
+        (cd "$dir" && "$@" >/dev/null)
+    fi
+    head -c "$SIZE" /dev/urandom >"$dir/data/d0/new"
+    settle
+}
+
+# Whether a copy may share its blocks with the original here.
+reflinks() {
+    head -c 65536 /dev/urandom >probe.from
+    local status=0
+    cp --reflink=always probe.from probe.to 2>/dev/null || status=1
+    rm -f probe.from probe.to
+    return "$status"
+}
+
+"$@"
