@@ -81,17 +81,39 @@ pub fn decode_frame(entry: &Entry, bytes: &[u8]) -> Result<Vec<u8>> {
     if crc32c::crc32c(bytes) != entry.crc {
         return Err(damaged("its crc is not the one in the index"));
     }
-    let raw = match entry.codec {
+    unpack(entry.id, entry.codec, entry.raw_len, bytes)
+}
+
+/// Turns the bytes of a frame back into the object where no crc is at hand: its length and its id
+/// are checked, and the id proves more than a crc.
+pub fn unpack(id: ObjectId, codec: Codec, raw_len: u32, bytes: &[u8]) -> Result<Vec<u8>> {
+    let damaged = |reason| Error::Frame { id, reason };
+    let raw = match codec {
         Codec::Raw => bytes.to_vec(),
-        Codec::Zstd => decompress(bytes, entry.raw_len as usize).map_err(damaged)?,
+        Codec::Zstd => decompress(bytes, raw_len as usize).map_err(damaged)?,
     };
-    match entry.id.kind.hash(&raw) {
-        Some(found) if found != entry.id.digest => Err(damaged("its bytes have another hash")),
+    if raw.len() != raw_len as usize {
+        return Err(damaged("its object has another length"));
+    }
+    match id.kind.hash(&raw) {
+        Some(found) if found != id.digest => Err(damaged("its bytes have another hash")),
         _ => Ok(raw),
     }
 }
 
 impl Entry {
+    /// The entry of an object of at most 4 MiB that is kept as it is. The caller vouches that
+    /// `raw` is what `id` names.
+    pub fn raw(id: ObjectId, raw: &[u8]) -> Self {
+        Self {
+            id,
+            stored_len: as_u32(raw.len()),
+            raw_len: as_u32(raw.len()),
+            codec: Codec::Raw,
+            crc: crc32c::crc32c(raw),
+        }
+    }
+
     /// Appends the 48 bytes of the index.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.id.digest.as_bytes());

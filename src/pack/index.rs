@@ -27,6 +27,13 @@ pub struct Index {
     length: u64,
 }
 
+/// How many frames the trailer of a pack announces, if it is a trailer and may do so.
+pub fn announced_entries(trailer: &[u8; TRAILER_LEN]) -> Option<u32> {
+    let [a, b, c, d, ..] = *trailer;
+    let count = u32::from_le_bytes([a, b, c, d]);
+    (trailer.ends_with(END_MAGIC) && count as usize <= MAX_ENTRIES).then_some(count)
+}
+
 /// How many bytes at the end of a pack of `entries` frames make up index and trailer.
 pub fn tail_len(entries: u32) -> u64 {
     ENTRY_LEN as u64 * u64::from(entries) + TRAILER_LEN as u64
@@ -166,7 +173,9 @@ fn encode_entries(entries: &[Entry]) -> Vec<u8> {
 fn checksum(header: &[u8; HEADER_LEN], index: &[u8]) -> Digest {
     let mut hasher = crate::hash::Hasher::new();
     hasher.update(header);
-    hasher.update(index);
+    for piece in index.chunks(super::HASHED_ALONE) {
+        hasher.update(piece);
+    }
     hasher.finish()
 }
 

@@ -1,15 +1,17 @@
 //! Packs: frames, header, index and trailer, zstd and crc. Bytes in, bytes out: unaware of disks,
 //! remotes and trees. `docs/format.md`, section "Pack".
 //!
-//! A [`Writer`] streams a pack and hashes it on the way; an [`Index`] is read from the last bytes
+//! A [`Writer`] streams a pack and hashes it on the way, a [`Builder`] puts one together in memory; an [`Index`] is read from the last bytes
 //! of one; [`decode_frame`] turns the bytes of a frame back into the object and proves it.
 
+mod builder;
 mod frame;
 mod index;
 mod writer;
 
-pub use frame::{Codec, Entry, Frame, decode_frame};
-pub use index::{Header, Index, tail_len};
+pub use builder::Builder;
+pub use frame::{Codec, Entry, Frame, decode_frame, unpack};
+pub use index::{Header, Index, announced_entries, tail_len};
 pub use writer::{Finished, Writer};
 
 use std::io;
@@ -32,6 +34,9 @@ pub const MAX_LEN: u64 = 256 << 20;
 pub const TARGET_LEN: u64 = 64 << 20;
 /// A mixed pack is shorter than this.
 pub const MIXED_LEN: u64 = 1 << 20;
+/// Hashing this much at once starts no work on other threads. Whoever finishes a pack or reads an
+/// index may hold what those threads wait for.
+const HASHED_ALONE: usize = 128 << 10;
 
 /// What can be wrong with a pack, or with what should go into one.
 #[derive(Debug, thiserror::Error)]

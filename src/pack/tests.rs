@@ -101,6 +101,45 @@ fn the_index_is_read_from_the_tail_alone() {
 }
 
 #[test]
+fn a_pack_built_in_memory_is_the_one_that_is_streamed() {
+    let objects: Vec<Vec<u8>> = (0..100_u8)
+        .map(|n| Digest::of(&[n]).as_bytes()[..usize::from(n % 33)].to_vec())
+        .collect();
+    let objects: Vec<_> = objects
+        .into_iter()
+        .map(|raw| (ObjectKind::Blob, raw))
+        .collect();
+    let (finished, streamed) = pack_of(PackKind::Blobs, &objects);
+    let mut builder = Builder::new(PackKind::Blobs, NONCE, b"an old buffer".to_vec());
+    for (kind, raw) in &objects {
+        let entry = Entry::raw(id_of(*kind, raw), raw);
+        let offset = builder.add(entry, raw) as usize;
+        assert_eq!(&builder.bytes()[offset..], raw);
+        assert_eq!(
+            unpack(entry.id, entry.codec, entry.raw_len, raw).unwrap(),
+            *raw
+        );
+        assert!(unpack(entry.id, entry.codec, entry.raw_len + 1, raw).is_err());
+    }
+    assert_eq!(builder.entries(), finished.entries);
+    let (id, tail) = builder.finish();
+    assert_eq!(id, finished.id);
+    assert_eq!([builder.into_buffer(), tail].concat(), streamed);
+}
+
+#[test]
+fn a_pack_built_in_memory_keeps_to_the_usual_length() {
+    let raw = vec![7; MAX_RAW_LEN];
+    let entry = Entry::raw(id_of(ObjectKind::Blob, &raw), &raw);
+    let mut builder = Builder::new(PackKind::Blobs, NONCE, Vec::new());
+    while builder.has_room(entry.stored_len) {
+        builder.add(entry, &raw);
+    }
+    let length = (builder.bytes().len() + builder.finish().1.len()) as u64;
+    assert!(length <= TARGET_LEN && length + MAX_RAW_LEN as u64 + 48 > TARGET_LEN);
+}
+
+#[test]
 fn what_hardly_shrinks_is_kept_raw() {
     let noise: Vec<u8> = (0..200_u64)
         .flat_map(|n| *Digest::of(&n.to_le_bytes()).as_bytes())
