@@ -1,42 +1,78 @@
 //! Getting objects out, checked.
 
 use std::fs::File;
+use std::io::{Cursor, Read, Write};
 use std::path::Path;
 
+use super::packs::Held;
 use super::put::copy_hashing;
 use super::{Error, QUARANTINE, Result, Store};
 use crate::fs::{self, Context};
 use crate::hash::{BlobId, Digest, ObjectId};
+
+/// A blob opened for reading in pieces.
+#[derive(Debug)]
+pub enum Blob {
+    /// It came from a pack, and its bytes were checked.
+    InMemory(Cursor<Vec<u8>>),
+    /// It is a file of its own, which the reader checks.
+    Loose(File),
+}
+
+impl Read for Blob {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::InMemory(bytes) => bytes.read(buffer),
+            Self::Loose(file) => file.read(buffer),
+        }
+    }
+}
 
 impl Store {
     /// Reads a whole object and checks it.
     pub fn read(&self, id: impl Into<ObjectId>) -> Result<Vec<u8>> {
         let id = id.into();
         let path = self.path_of(id)?;
-        let bytes = fs::read_if_exists(&path)?.ok_or(Error::Missing(id))?;
-        let found = id.kind.hash(&bytes).ok_or(Error::NotKept(id.kind))?;
-        if found != id.digest {
-            return Err(self.quarantine(id, found));
-        }
-        Ok(bytes)
+        self.get(
+            id,
+            || {
+                let Some(bytes) = fs::read_if_exists(&path)? else {
+                    return Ok(None);
+                };
+                let found = id.kind.hash(&bytes).ok_or(Error::NotKept(id.kind))?;
+                if found != id.digest {
+                    return Err(self.quarantine(id, found));
+                }
+                Ok(Some(bytes))
+            },
+            |bytes| bytes,
+        )
     }
 
-    /// Opens a blob for reading in pieces; the reader checks the bytes itself, and hands one that
-    /// is damaged to [`Store::quarantine`].
-    pub fn open_blob(&self, id: BlobId) -> Result<File> {
-        let path = self.path_of(id.into())?;
-        match File::open(&path) {
-            Err(error) if fs::is_missing(&error) => Err(Error::Missing(id.into())),
-            result => Ok(result.context("open", &path)?),
-        }
+    /// Opens a blob for reading in pieces. The reader checks the bytes itself, and hands a blob
+    /// that is damaged to [`Store::quarantine`].
+    pub fn open_blob(&self, id: BlobId) -> Result<Blob> {
+        let id = id.into();
+        let path = self.path_of(id)?;
+        self.get(
+            id,
+            || match File::open(&path) {
+                Err(error) if fs::is_missing(&error) => Ok(None),
+                file => Ok(Some(Blob::Loose(file.context("open", &path)?))),
+            },
+            |bytes| Blob::InMemory(Cursor::new(bytes)),
+        )
     }
 
     /// Copies a blob to a new file (by reflink if it can, else hashing what it copies). When it
     /// fails, the new file is gone again.
     pub fn copy_to(&self, id: BlobId, target: &Path) -> Result<()> {
-        let mut object = self.open_blob(id)?;
+        let blob = self.open_blob(id)?;
         let mut copy = fs::create_new(target)?;
-        let result = self.fill(id, &mut object, &mut copy, target);
+        let result = match blob {
+            Blob::InMemory(bytes) => write(&copy, bytes.get_ref(), target),
+            Blob::Loose(mut file) => self.fill(id, &mut file, &mut copy, target),
+        };
         if result.is_err() {
             // The first error is the one to tell.
             let _ = fs::remove_file(target);
@@ -60,6 +96,34 @@ impl Store {
         corrupt
     }
 
+    /// Gets an object from where it lies: a pack, else a file of its own, else a pack that another
+    /// process made meanwhile.
+    fn get<T>(
+        &self,
+        id: ObjectId,
+        loose: impl Fn() -> Result<Option<T>>,
+        packed: impl Fn(Vec<u8>) -> T,
+    ) -> Result<T> {
+        // Once more at most: what is looked for may change all the time.
+        let mut refreshed = false;
+        loop {
+            let held = self.packs.read(id)?;
+            if let Held::Whole(bytes) = held {
+                return Ok(packed(bytes));
+            }
+            if let Some(object) = loose()? {
+                return Ok(object);
+            }
+            if let Held::Damaged(found) = held {
+                return Err(Error::Corrupt { id, found });
+            }
+            if refreshed || !self.packs.refresh()? {
+                return Err(Error::Missing(id));
+            }
+            refreshed = true;
+        }
+    }
+
     fn fill(&self, id: BlobId, object: &mut File, copy: &mut File, target: &Path) -> Result<()> {
         // A reflink is taken without reading; `fsck` reads what lies in the store.
         if fs::reflink(object, copy) {
@@ -72,4 +136,8 @@ impl Store {
         }
         Ok(())
     }
+}
+
+fn write(mut file: &File, bytes: &[u8], path: &Path) -> Result<()> {
+    Ok(file.write_all(bytes).context("write", path)?)
 }

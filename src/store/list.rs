@@ -11,11 +11,13 @@ impl Store {
     /// All objects with their sizes, in the order of their ids. Files whose names are no ids are
     /// passed over.
     pub fn list(&self) -> Result<Vec<(ObjectId, u64)>> {
-        let mut objects = Vec::new();
+        let mut objects = self.packs.list()?;
         for dir in [OBJECTS, META] {
             list_fans(&self.root.join(dir), dir, &mut objects)?;
         }
-        objects.sort_unstable();
+        objects.sort_by_key(|(id, _)| *id);
+        // One that lies in several places is one object.
+        objects.dedup_by_key(|(id, _)| *id);
         Ok(objects)
     }
 }

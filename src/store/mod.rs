@@ -1,27 +1,36 @@
 //! The local content-addressed store: put, open, has, list, remove. Knows only objects; unaware
 //! of trees, of paths in the project, and of text formats.
 //!
-//! An object is one read-only file that appears whole, by rename, and never changes:
+//! An object appears whole, by rename, and never changes. Most are a read-only file each:
 //! `objects/ab/<62 hex>` holds the raw bytes of a file, `meta/ab/<62 hex>` a node of a tree or a
-//! segment of a recipe. The directory says how a file is hashed. What is found damaged moves to
-//! `quarantine/`, so that its name is free for good bytes and nothing is thrown away. Chunks and
-//! recipe roots live in packs only: a large file is one blob here.
+//! segment of a recipe. The directory says how a file is hashed. Small blobs that come in numbers
+//! lie together in `packs/`, in packs as a remote holds them; both ways are legal for every size.
+//! What is found damaged goes to `quarantine/`, so that its name is free for good bytes and
+//! nothing is thrown away. Chunks and recipe roots are never asked for here: a large file is one
+//! blob. `docs/format.md`, section "Local store".
 
 mod get;
 mod list;
+mod packs;
 mod put;
 
+pub use get::Blob;
 pub use put::Stored;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use self::packs::Packs;
 
 use crate::fs;
 use crate::hash::{Digest, ObjectId, ObjectKind};
 
-/// A handle on a store directory.
+/// A handle on a store directory. Small blobs that were put wait in memory until they are enough
+/// for a pack; all clones of a handle see them at once, other processes after [`Store::settle`].
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
+    packs: Arc<Packs>,
 }
 
 /// What can go wrong in a store.
@@ -73,27 +82,50 @@ impl Store {
     pub fn open(root: &Path) -> Self {
         Self {
             root: root.to_path_buf(),
+            packs: Arc::new(Packs::new(root)),
         }
     }
 
-    /// Whether an object is there (by name; its bytes are checked when read).
+    /// Whether an object is there (by name; its bytes are checked when read). A failure to look
+    /// counts as absence: the attempt to read will tell why.
     pub fn has(&self, id: impl Into<ObjectId>) -> bool {
-        let path = self.path_of(id.into());
-        path.is_ok_and(|path| is_file(&path))
+        matches!(self.length(id), Ok(Some(_)))
     }
 
-    /// Removes an object; none is fine.
-    pub fn remove(&self, id: ObjectId) -> Result<()> {
-        match self.path_of(id) {
-            Ok(path) => Ok(fs::remove_file(&path)?),
-            Err(_) => Ok(()),
+    /// The length of an object, if it is there.
+    pub fn length(&self, id: impl Into<ObjectId>) -> Result<Option<u64>> {
+        let id = id.into();
+        let path = self.path_of(id)?;
+        if let Some(length) = self.packs.length(id)? {
+            return Ok(Some(length));
         }
+        let found = fs::metadata(&path)?.filter(fs::Metadata::is_file);
+        Ok(found.map(|found| found.len()))
+    }
+
+    /// Removes an object; none is fine. A pack that holds it is written again without it.
+    pub fn remove(&self, id: ObjectId) -> Result<()> {
+        let Ok(path) = self.path_of(id) else {
+            return Ok(());
+        };
+        self.settle()?;
+        self.packs.remove(id)?;
+        Ok(fs::remove_file(&path)?)
+    }
+
+    /// Brings everything put so far into files, so that a killed process loses none of it.
+    ///
+    /// Call it before bytes that the store [has](Store::has) are overwritten elsewhere.
+    pub fn settle(&self) -> Result<()> {
+        self.packs
+            .settle(|id, bytes| self.put_loose(id.into(), bytes))
     }
 
     /// Makes everything put so far survive a power cut: one flush of the file system.
     ///
     /// Call it after content is put and before anything durable names that content.
     pub fn flush(&self) -> Result<()> {
+        self.settle()?;
         match fs::metadata(&self.root)? {
             Some(_) => Ok(fs::sync_file_system(&self.root)?),
             None => Ok(()),
@@ -112,11 +144,6 @@ impl Store {
         path.extend([fan, name]);
         Ok(path)
     }
-}
-
-/// A failure to look counts as absence: the attempt to read will tell why.
-fn is_file(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|found| found.is_some_and(|found| found.is_file()))
 }
 
 #[cfg(test)]

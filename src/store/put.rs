@@ -1,5 +1,6 @@
 //! Putting objects in.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
@@ -9,10 +10,13 @@ use super::{Error, Result, Store, TEMP};
 use crate::fs::{self, Context, TempFile};
 use crate::hash::{BlobId, Digest, Hasher, ObjectId, ObjectKind};
 
+/// Blobs shorter than this lie in packs when they come in numbers. A file of its own costs about
+/// as much over its life as copying this many bytes once more.
+const PACKED: usize = 32 << 10;
 /// Files up to this size pass through memory, so that one that is already stored costs no write.
-const SMALL: u64 = 128 << 10;
-/// How much is read, hashed and written at a time.
-const BUFFER: u64 = 4 << 20;
+const IN_MEMORY: u64 = 128 << 10;
+/// How much of a large file is read, hashed and written at a time.
+const PIECE: u64 = 4 << 20;
 
 /// What a file was when it was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,26 +73,50 @@ impl Store {
     fn try_put_file(&self, path: &Path, copied: impl Fn()) -> Result<Option<Stored>> {
         let mut file = fs::open(path)?;
         let before = State::of(&file, path)?;
-        let copy = if before.size <= SMALL {
-            Copy::in_memory(&mut file, path)?
-        } else {
-            self.copy_to_temp(&mut file, path, before.size)?
-        };
+        if before.size <= IN_MEMORY {
+            let mut buffer = BUFFER.take();
+            let stored = self.put_small(&mut file, path, &before, &mut buffer, copied);
+            BUFFER.set(buffer);
+            return stored;
+        }
+        let copy = self.copy_to_temp(&mut file, path, before.size)?;
         copied();
         // Only a copy of which nobody changed a byte while it was made may be given a name: each
         // byte of a torn one was in the file, but never all of them at once.
         if copy.size != before.size || State::of(&file, path)? != before {
             return Ok(None);
         }
-        let stored = Stored {
-            id: BlobId(copy.digest),
+        self.name(copy.id.into(), copy.temp)?;
+        Ok(Some(Stored {
+            id: copy.id,
             size: copy.size,
-        };
-        match copy.place {
-            Place::Memory(bytes) => self.put_hashed(stored.id.into(), &bytes)?,
-            Place::Temp(temp) => self.name(stored.id.into(), temp)?,
+        }))
+    }
+
+    /// Stores a file that fits into memory; `None` if it was changed meanwhile.
+    fn put_small(
+        &self,
+        file: &mut File,
+        path: &Path,
+        before: &State,
+        buffer: &mut Vec<u8>,
+        copied: impl Fn(),
+    ) -> Result<Option<Stored>> {
+        let size = before.size as usize;
+        // Room for one byte more than is expected shows that the file grew.
+        if buffer.len() <= size {
+            buffer.resize(size + 1, 0);
         }
-        Ok(Some(stored))
+        let n_read = read_until(file, path, &mut buffer[..=size], size)?;
+        copied();
+        if n_read != size || State::of(file, path)? != *before {
+            return Ok(None);
+        }
+        let bytes = &buffer[..size];
+        let id = BlobId(Digest::of(bytes));
+        self.put_hashed(id.into(), bytes)?;
+        let size = before.size;
+        Ok(Some(Stored { id, size }))
     }
 
     fn copy_to_temp(&self, file: &mut File, path: &Path, size: u64) -> Result<Copy> {
@@ -98,11 +126,8 @@ impl Store {
         } else {
             copy_hashing(file, path, &mut temp, size)?
         };
-        Ok(Copy {
-            digest,
-            size,
-            place: Place::Temp(temp),
-        })
+        let id = BlobId(digest);
+        Ok(Copy { id, size, temp })
     }
 
     /// Stores bytes whose hash is known.
@@ -110,6 +135,14 @@ impl Store {
         if self.has_whole(id, bytes.len() as u64)? {
             return Ok(());
         }
+        if id.kind == ObjectKind::Blob && bytes.len() < PACKED {
+            return self.packs.put(BlobId(id.digest), bytes);
+        }
+        self.put_loose(id, bytes)
+    }
+
+    /// Stores bytes in a file of their own.
+    pub(super) fn put_loose(&self, id: ObjectId, bytes: &[u8]) -> Result<()> {
         let mut temp = self.temp()?;
         temp.write_all(bytes)?;
         self.name(id, temp)
@@ -129,7 +162,7 @@ impl Store {
         Ok(temp.persist(&path)?)
     }
 
-    /// Whether an object is there with all its bytes. A power cut before [`Store::flush`] can
+    /// Whether an object is there with all its bytes, in a file of its own. A power cut before [`Store::flush`] can
     /// leave a name without them; such an object must be written again, not trusted.
     fn has_whole(&self, id: ObjectId, size: u64) -> Result<bool> {
         let found = fs::metadata(&self.path_of(id)?)?;
@@ -137,31 +170,16 @@ impl Store {
     }
 }
 
+thread_local! {
+    /// Holds one small file after the other.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// A copy of a file, not yet named.
 struct Copy {
-    digest: Digest,
+    id: BlobId,
     size: u64,
-    place: Place,
-}
-
-enum Place {
-    Memory(Vec<u8>),
-    Temp(TempFile),
-}
-
-impl Copy {
-    fn in_memory(file: &mut File, path: &Path) -> Result<Self> {
-        let mut bytes = Vec::new();
-        // One byte more than is expected shows that the file grew.
-        file.take(SMALL + 1)
-            .read_to_end(&mut bytes)
-            .context("read", path)?;
-        Ok(Self {
-            digest: Digest::of(&bytes),
-            size: bytes.len() as u64,
-            place: Place::Memory(bytes),
-        })
-    }
+    temp: TempFile,
 }
 
 /// What changes when somebody writes to a file.
@@ -224,7 +242,19 @@ fn hash_from_start(mut file: &File, path: &Path) -> Result<(Digest, u64)> {
 }
 
 fn buffer_for(size: u64) -> Vec<u8> {
-    vec![0; size.clamp(8 << 10, BUFFER) as usize]
+    vec![0; size.clamp(8 << 10, PIECE) as usize]
+}
+
+/// Reads until that many bytes are there, or the file ends; says how many there are.
+fn read_until(file: &mut File, path: &Path, buffer: &mut [u8], enough: usize) -> Result<usize> {
+    let mut n_read = 0;
+    loop {
+        let more = read_some(file, path, &mut buffer[n_read..])?;
+        n_read += more;
+        if more == 0 || n_read >= enough {
+            return Ok(n_read);
+        }
+    }
 }
 
 fn read_some(file: &mut impl Read, path: &Path, buffer: &mut [u8]) -> Result<usize> {

@@ -79,6 +79,8 @@ impl Repro<'_> {
         for path in &stage.outs {
             found.insert(path.clone(), self.observer.store(path)?.clone());
         }
+        // Before the old outputs go: another stage may have written the bytes of one of them.
+        self.site.store.settle()?;
         let absent = found.iter().filter(|(_, found)| **found == Found::Missing);
         let absent: Vec<RelPath> = absent.map(|(path, _)| path.clone()).collect();
         if !absent.is_empty() {

@@ -227,7 +227,7 @@ impl Builder<'_> {
 }
 
 /// Reads the next pieces of a file: as many as are worked on at once, fewer at its end.
-fn read_pieces(file: &mut std::fs::File, id: BlobId) -> Result<Vec<Vec<u8>>> {
+fn read_pieces(file: &mut impl Read, id: BlobId) -> Result<Vec<Vec<u8>>> {
     let mut pieces = Vec::new();
     while (pieces.len() * MAX_RAW_LEN) < BATCH_BYTES as usize {
         let mut piece = Vec::with_capacity(MAX_RAW_LEN);

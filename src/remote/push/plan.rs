@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::fs::Context;
 use crate::hash::{BlobId, ObjectId, ObjectKind, PackId, TreeId};
 use crate::pack::{ENTRY_LEN, HEADER_LEN, MAX_RAW_LEN, MIXED_LEN, TRAILER_LEN};
-use crate::store::{self, Store};
+use crate::store::Store;
 
 use super::super::catalog::Catalog;
 use super::super::snapshot::{PackRef, RootId, Snapshot};
@@ -112,7 +111,7 @@ impl Plan {
 
     /// A lock may be wrong about a length, the store is not.
     fn take_file(&mut self, store: &Store, held: &Catalog, id: BlobId) -> Result<()> {
-        let Some(length) = stored_length(store, id)? else {
+        let Some(length) = store.length(id)? else {
             self.missing.insert(id.into());
             return Ok(());
         };
@@ -192,15 +191,4 @@ fn content(root: RootId) -> Content {
             bytes: 0,
         },
     }
-}
-
-fn stored_length(store: &Store, id: BlobId) -> Result<Option<u64>> {
-    let file = match store.open_blob(id) {
-        Ok(file) => file,
-        Err(store::Error::Missing(_)) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let path = std::path::PathBuf::from(id.to_string());
-    let metadata = file.metadata().context("look at", &path)?;
-    Ok(Some(metadata.len()))
 }

@@ -109,6 +109,7 @@ fn a_corrupt_object_of_the_store_is_not_sent() {
         let here = Clone::new();
         let remote = Shared::default();
         let roots = vec![here.file("file", &bytes)];
+        here.store.settle().unwrap();
         let id = Digest::of(&bytes);
         let store = here.dir.path().join("store/objects");
         let object = store.join(id.short(2)).join(&id.to_hex()[2..]);

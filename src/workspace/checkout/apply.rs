@@ -28,6 +28,8 @@ pub fn apply(
     interrupt: &Interrupt,
 ) -> Result<Applied> {
     let mut applied = Applied::default();
+    // What the store says it has may lie in memory so far, and bytes are about to go.
+    store.settle()?;
     park_refused(plan, root, index, park, &mut applied)?;
     let writes = Write::all(plan);
     let desk = Desk {

@@ -361,6 +361,7 @@ fn a_corrupt_object_is_never_put_in_place() {
     let mut sandbox = Sandbox::new();
     sandbox.save("two");
     let id = sandbox.save("one").0.to_hex();
+    sandbox.store.settle().unwrap();
     let object = sandbox
         .parks()
         .with_file_name("store/objects")
