@@ -95,7 +95,7 @@ tests/s3-server.sh start "$server" || fail "the S3 server did not start; its log
 . "$server/env"
 
 if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --locked "$@"
+    cargo nextest run --locked --features failpoints "$@"
 else
-    cargo test --locked "$@"
+    cargo test --locked --features failpoints "$@"
 fi

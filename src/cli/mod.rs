@@ -4,6 +4,8 @@
 mod commands;
 mod error;
 pub mod exit;
+#[cfg(feature = "failpoints")]
+mod fail_points;
 mod progress;
 mod render;
 mod ui;
@@ -29,7 +31,12 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let ui = Ui::new(&cli.common);
-    match run(&cli, &ui) {
+    #[cfg(feature = "failpoints")]
+    fail_points::arm();
+    let result = run(&cli, &ui);
+    #[cfg(feature = "failpoints")]
+    fail_points::tell();
+    match result {
         Ok(exit) => exit.into(),
         Err(error) if error.is_broken_pipe() => Exit::DONE.into(),
         Err(error) => {

@@ -3,9 +3,11 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::ops::Deref;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use super::fail::{self, Needs, step};
 use super::{Context, Result};
 
 pub use std::fs::Metadata;
@@ -63,24 +65,44 @@ pub fn list_dir(path: &Path) -> Result<Vec<OsString>> {
 
 /// Creates a directory and all above it.
 pub fn create_dir_all(path: &Path) -> Result<()> {
+    step(Needs::Room, "create", path)?;
     fs::create_dir_all(path).context("create", path)
 }
 
 /// Writes a new file; an existing one is an error.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .context("create", path)?;
-    file.write_all(bytes).context("write", path)
+    let file = create_new(path)?;
+    fail::write_all(&file, bytes, path)
+}
+
+/// A new file, open for reading and writing. All that is written to it counts as a step.
+#[derive(Debug)]
+pub struct NewFile(File);
+
+impl Deref for NewFile {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        fail::write(&self.0, bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Opens a new file for writing; an existing one is an error.
-pub fn create_new(path: &Path) -> Result<File> {
+pub fn create_new(path: &Path) -> Result<NewFile> {
+    step(Needs::Room, "create", path)?;
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true);
-    options.open(path).context("create", path)
+    options.open(path).map(NewFile).context("create", path)
 }
 
 /// Lets an empty open file share the blocks of another. Says whether that was possible: it needs
@@ -91,6 +113,7 @@ pub fn reflink(from: &File, to: &File) -> bool {
 
 /// Opens a file for writing at its end, creating it if need be.
 pub fn append(path: &Path) -> Result<File> {
+    step(Needs::Room, "open", path)?;
     OpenOptions::new()
         .create(true)
         .append(true)
@@ -100,11 +123,13 @@ pub fn append(path: &Path) -> Result<File> {
 
 /// Renames, replacing a file that is in the way.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    step(Needs::Nothing, "rename", from)?;
     fs::rename(from, to).context("rename", from)
 }
 
 /// Renames a file or link unless the new name is taken; says whether it got it.
 pub fn rename_new(from: &Path, to: &Path) -> Result<bool> {
+    step(Needs::Nothing, "create", to)?;
     let (here, flags) = (rustix::fs::CWD, rustix::fs::RenameFlags::NOREPLACE);
     let error: io::Error = match rustix::fs::renameat_with(here, from, here, to, flags) {
         Ok(()) => return Ok(true),
@@ -125,6 +150,7 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<bool> {
 
 /// Removes a file or link; none is fine.
 pub fn remove_file(path: &Path) -> Result<()> {
+    step(Needs::Nothing, "remove", path)?;
     match fs::remove_file(path) {
         Err(error) if !is_missing(&error) => Err(error).context("remove", path),
         _ => Ok(()),
@@ -133,14 +159,34 @@ pub fn remove_file(path: &Path) -> Result<()> {
 
 /// Removes a directory with all below it; none is fine.
 pub fn remove_dir_all(path: &Path) -> Result<()> {
+    #[cfg(feature = "failpoints")]
+    remove_below(path)?;
+    step(Needs::Nothing, "remove", path)?;
     match fs::remove_dir_all(path) {
         Err(error) if !is_missing(&error) => Err(error).context("remove", path),
         _ => Ok(()),
     }
 }
 
+/// Empties a directory step by step, so that a test can stop in the midst of it.
+#[cfg(feature = "failpoints")]
+fn remove_below(path: &Path) -> Result<()> {
+    if !metadata(path)?.is_some_and(|found| found.is_dir()) {
+        return Ok(());
+    }
+    for name in list_dir(path)? {
+        let below = path.join(name);
+        match metadata(&below)? {
+            Some(found) if found.is_dir() => remove_dir_all(&below)?,
+            _ => remove_file(&below)?,
+        }
+    }
+    Ok(())
+}
+
 /// Removes a directory if nothing is in it; says whether it is gone.
 pub fn remove_dir_if_empty(path: &Path) -> Result<bool> {
+    step(Needs::Nothing, "remove", path)?;
     match fs::remove_dir(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
@@ -151,12 +197,14 @@ pub fn remove_dir_if_empty(path: &Path) -> Result<bool> {
 
 /// Makes a symbolic link.
 pub fn symlink(target: &Path, link: &Path) -> Result<()> {
+    step(Needs::Room, "create", link)?;
     std::os::unix::fs::symlink(target, link).context("create", link)
 }
 
 /// Copies the bytes of a file to a new one: by reflink where the file system can, so that it
 /// costs neither time nor space, else byte by byte. Says whether it was a reflink.
 pub fn copy(from: &Path, to: &Path) -> Result<bool> {
+    fail::copy_step(from, to)?;
     let reflinked = reflink_copy::reflink_or_copy(from, to).context("copy", from)?;
     Ok(reflinked.is_none())
 }
@@ -180,16 +228,27 @@ pub fn set_executable(path: &Path, executable: bool) -> Result<()> {
     if mode == old {
         return Ok(());
     }
+    step(Needs::Nothing, "change", path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).context("change", path)
 }
 
 /// Takes all write bits from a file.
 pub fn set_read_only(path: &Path) -> Result<()> {
+    step(Needs::Nothing, "change", path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o444)).context("change", path)
+}
+
+/// Asks the disk to keep the bytes of a file.
+pub fn sync_file(path: &Path) -> Result<()> {
+    step(Needs::Nothing, "flush", path)?;
+    File::open(path)
+        .and_then(|file| file.sync_data())
+        .context("flush", path)
 }
 
 /// Asks the disk to keep the names in a directory.
 pub fn sync_dir(path: &Path) -> Result<()> {
+    step(Needs::Nothing, "flush", path)?;
     File::open(path)
         .and_then(|dir| dir.sync_all())
         .context("flush", path)

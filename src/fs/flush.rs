@@ -12,6 +12,8 @@ pub const FLUSHES_ALL_AT_ONCE: bool = cfg!(target_os = "linux");
 #[cfg(target_os = "linux")]
 pub fn sync_file_system(dir: &Path) -> Result<()> {
     use super::Context;
+    use super::fail::{Needs, step};
+    step(Needs::Nothing, "flush", dir)?;
     let file = super::open(dir)?;
     rustix::fs::syncfs(&file)
         .map_err(std::io::Error::from)

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::path::Path;
 
+use super::fail::{Needs, step};
 use super::{Context, Result};
 
 /// The right to change what a lock file stands for, held until it is dropped.
@@ -36,6 +37,7 @@ fn open(path: &Path) -> Result<File> {
     if let Some(dir) = path.parent() {
         super::create_dir_all(dir)?;
     }
+    step(Needs::Room, "open", path)?;
     OpenOptions::new()
         .create(true)
         .truncate(false)

@@ -6,19 +6,27 @@
 #![expect(clippy::disallowed_methods, reason = "this is the room that writes")]
 
 mod clock;
+mod fail;
 mod file;
 mod flush;
 mod guard;
+mod room;
+mod sweep;
 mod temp;
 
 pub use clock::{now_nanos, random_bytes};
+#[cfg(feature = "failpoints")]
+pub use fail::{FailHow, arm_fail_points, count_steps};
 pub use file::{
-    Metadata, append, copy, create_dir_all, create_new, is_executable, is_missing, list_dir,
-    metadata, open, read, read_if_exists, read_link, reflink, remove_dir_all, remove_dir_if_empty,
-    remove_file, rename, rename_new, set_executable, set_read_only, symlink, sync_dir, write_new,
+    Metadata, NewFile, append, copy, create_dir_all, create_new, is_executable, is_missing,
+    list_dir, metadata, open, read, read_if_exists, read_link, reflink, remove_dir_all,
+    remove_dir_if_empty, remove_file, rename, rename_new, set_executable, set_read_only, symlink,
+    sync_dir, sync_file, write_new,
 };
 pub use flush::{FLUSHES_ALL_AT_ONCE, sync_file_system};
 pub use guard::LockGuard;
+pub use room::{free_space, shares_blocks};
+pub use sweep::sweep;
 pub use temp::{TempDir, TempFile, replace, temp_name};
 
 use std::io;

@@ -4,7 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::fail::{self, Needs, step};
 use super::{Context, Result};
+
+/// How the name of everything temporary begins.
+pub(super) const TEMP_PREFIX: &str = ".esker-tmp-";
 
 /// A file that nobody sees under its name until [`TempFile::persist`].
 ///
@@ -23,6 +27,7 @@ impl TempFile {
     pub fn new_in(dir: &Path) -> Result<Self> {
         super::create_dir_all(dir)?;
         let path = dir.join(temp_name());
+        step(Needs::Room, "create", &path)?;
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -48,16 +53,18 @@ impl TempFile {
 
     /// Writes all bytes at the end.
     pub fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).context("write", &self.path)
+        fail::write_all(&self.file, bytes, &self.path)
     }
 
     /// Asks the disk to keep the bytes.
     pub fn sync(&self) -> Result<()> {
+        step(Needs::Nothing, "flush", &self.path)?;
         self.file.sync_data().context("flush", &self.path)
     }
 
     /// Gives it its name, replacing what was there.
     pub fn persist(mut self, target: &Path) -> Result<()> {
+        step(Needs::Nothing, "replace", target)?;
         std::fs::rename(&self.path, target).context("replace", target)?;
         self.done = true;
         Ok(())
@@ -65,6 +72,7 @@ impl TempFile {
 
     /// Gives it its name unless that name is taken; says whether it got it.
     pub fn persist_new(self, target: &Path) -> Result<bool> {
+        step(Needs::Nothing, "create", target)?;
         match std::fs::hard_link(&self.path, target) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
@@ -75,7 +83,7 @@ impl TempFile {
 
 impl Write for TempFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        fail::write(&self.file, bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -87,7 +95,7 @@ impl Drop for TempFile {
     fn drop(&mut self) {
         if !self.done {
             // Nothing can be done about a failure here, and a sweeper will find the name.
-            let _ = std::fs::remove_file(&self.path);
+            let _ = super::remove_file(&self.path);
         }
     }
 }
@@ -112,7 +120,7 @@ impl TempDir {
 
 impl Drop for TempDir {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = super::remove_dir_all(&self.0);
     }
 }
 
@@ -124,6 +132,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     temp.write_all(bytes)?;
     if let Ok(old) = std::fs::metadata(path) {
         let mode = old.permissions();
+        step(Needs::Nothing, "change", path)?;
         temp.file.set_permissions(mode).context("change", path)?;
     }
     temp.sync()?;
@@ -135,5 +144,5 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 /// process that made it, so that what a killed one left behind can be known for that.
 pub fn temp_name() -> String {
     let chance = u64::from_le_bytes(super::random_bytes());
-    format!(".esker-tmp-{}-{chance:016x}", std::process::id())
+    format!("{TEMP_PREFIX}{}-{chance:016x}", std::process::id())
 }

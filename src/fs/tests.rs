@@ -106,3 +106,39 @@ fn a_name_that_is_taken_is_not_renamed_over() {
     assert_eq!(read(&to).unwrap(), b"new");
     assert_eq!(read(&from).unwrap(), b"newer");
 }
+
+#[test]
+fn only_old_files_of_dead_processes_are_swept() {
+    let dir = tempfile::tempdir().unwrap();
+    // The highest process id that Linux gives is below this one.
+    let names = [
+        ".esker-tmp-2000000000-0123456789abcdef",
+        ".esker-tmp-2000000000-new",
+        &temp_name(),
+        ".esker-tmp-x-1",
+        ".esker-tmp-",
+        "data.csv",
+    ];
+    for name in names {
+        let path = dir.path().join(name);
+        write_new(&path, b"").unwrap();
+        if name != names[1] {
+            let file = std::fs::File::options().write(true).open(&path).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        }
+    }
+    sweep(dir.path());
+    let mut left: Vec<&str> = names[1..].to_vec();
+    left.sort_unstable();
+    assert_eq!(list_dir(dir.path()).unwrap(), left);
+    sweep(&dir.path().join("none"));
+}
+
+#[test]
+fn there_is_room_somewhere_above_what_does_not_exist() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(free_space(&dir.path().join("not/there")).unwrap() > 0);
+    // Whether the disk shares blocks is its affair; nothing may be left of the trial.
+    shares_blocks(dir.path(), dir.path());
+    assert!(list_dir(dir.path()).unwrap().is_empty());
+}

@@ -124,7 +124,13 @@ impl Store {
         }
     }
 
-    fn fill(&self, id: BlobId, object: &mut File, copy: &mut File, target: &Path) -> Result<()> {
+    fn fill(
+        &self,
+        id: BlobId,
+        object: &mut File,
+        copy: &mut fs::NewFile,
+        target: &Path,
+    ) -> Result<()> {
         // A reflink is taken without reading; `fsck` reads what lies in the store.
         if fs::reflink(object, copy) {
             return Ok(());

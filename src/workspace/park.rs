@@ -301,8 +301,7 @@ fn copy_all(from: &Path, to: &Path, path: &RelPath) -> Result<()> {
 fn copy_file(from: &Path, to: &Path, stat: &fs::Metadata) -> Result<()> {
     fs::copy(from, to)?;
     fs::set_executable(to, fs::is_executable(stat))?;
-    let flushed = fs::open(to)?.sync_data();
-    Ok(fs::Context::context(flushed, "flush", to)?)
+    Ok(fs::sync_file(to)?)
 }
 
 fn remove_all(at: &Path) -> Result<()> {
