@@ -18,6 +18,8 @@ pub enum Work {
     Upload,
     /// Receiving from a remote.
     Download,
+    /// Reading objects of the store to prove them.
+    Verify,
 }
 
 /// Something that happened.

@@ -30,6 +30,8 @@ mod du;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod fsck;
+#[cfg(test)]
 mod hooks;
 #[cfg(test)]
 mod init;

@@ -188,5 +188,6 @@ fn verb(work: Work) -> &'static str {
         Work::Pack => "Packing",
         Work::Upload => "Uploading",
         Work::Download => "Downloading",
+        Work::Verify => "Checking",
     }
 }

@@ -89,7 +89,12 @@ fn chosen(lock: &Lock, targets: &[RelPath]) -> Result<Vec<Root>> {
     Ok(roots)
 }
 
-fn bring(site: &Site<'_>, roots: &[Root], options: &TransferOptions) -> Result<FetchReport> {
+/// Brings what some roots need and the store lacks.
+pub(super) fn bring(
+    site: &Site<'_>,
+    roots: &[Root],
+    options: &TransferOptions,
+) -> Result<FetchReport> {
     let (name, remote) = connect(site, options.remote.as_deref())?;
     let fetched = remote.fetch(
         &site.store,

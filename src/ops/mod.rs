@@ -15,6 +15,7 @@ pub mod doctor;
 pub mod du;
 mod facts;
 pub mod fetch;
+pub mod fsck;
 mod globs;
 pub mod hooks;
 pub mod init;

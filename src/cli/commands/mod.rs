@@ -11,6 +11,7 @@ mod diff;
 mod doctor;
 mod du;
 mod fetch;
+mod fsck;
 mod hook;
 mod init;
 mod install;
@@ -111,6 +112,7 @@ pub(crate) enum Command {
     Install(install::Args),
     Uninstall(uninstall::Args),
     CheckIgnore(check_ignore::Args),
+    Fsck(fsck::Args),
     Doctor(doctor::Args),
     Root(root::Args),
     Completion(completion::Args),
@@ -148,6 +150,7 @@ pub(crate) fn run(command: &Command, ui: &Ui, world: &World<'_>) -> Result<Exit,
         Command::Install(args) => install::run(args, ui, world),
         Command::Uninstall(args) => uninstall::run(args, ui, world),
         Command::CheckIgnore(args) => check_ignore::run(args, ui, world),
+        Command::Fsck(args) => fsck::run(args, ui, world),
         Command::Doctor(args) => doctor::run(args, ui, world),
         Command::Root(args) => root::run(args, ui, world),
         Command::Completion(args) => completion::run(args),

@@ -1,0 +1,140 @@
+use super::super::exit;
+use super::super::render;
+use super::super::ui::Tone;
+use super::{CliError, Exit, Ui, World};
+use crate::ops::fsck::{
+    Depth, FsckOptions, FsckReport, Kind, Problem, Record, Source, State, fsck,
+};
+
+/// Check that the store holds what it should, whole
+///
+/// Reads every listing and looks for everything that `esker.lock`, the last commit's lock and the
+/// workspace need. A damaged object is moved to the store's quarantine and named, with who needs
+/// it. Ends with 3 if anything is damaged or missing, and could not be repaired.
+///
+/// Examples:
+///   esker fsck
+///   esker fsck --data             (reads every byte)
+///   esker fsck --data --repair    (and brings back what the workspace or a remote still has)
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// Look at names and sizes only
+    #[arg(long, conflicts_with = "data")]
+    quick: bool,
+    /// Read every object and compare it with its hash
+    #[arg(long)]
+    data: bool,
+    /// Bring back what is damaged or missing, from the workspace or the default remote
+    #[arg(long)]
+    repair: bool,
+}
+
+pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
+    let depth = match (args.quick, args.data) {
+        (true, _) => Depth::Quick,
+        (_, true) => Depth::Data,
+        _ => Depth::Trees,
+    };
+    let repair = args.repair;
+    let report = fsck(world, FsckOptions { depth, repair })?;
+    if ui.json {
+        ui.json(&report)?;
+    } else {
+        tell(ui, &report)?;
+        if !report.is_clean() && !repair {
+            ui.next("esker fsck --repair");
+        }
+    }
+    Ok(Exit::when(!report.is_clean(), exit::DATA))
+}
+
+fn tell(ui: &Ui, report: &FsckReport) -> Result<(), CliError> {
+    // A listing that cannot be read hides what it needs.
+    let mut listings = report.problems.iter();
+    let is_blind = listings.any(|problem| problem.kind == Kind::Listing);
+    for problem in &report.problems {
+        let mark = match problem.repaired {
+            Some(_) => ui.paint_answer(Tone::Good, "✓"),
+            None => ui.paint_answer(Tone::Bad, "!"),
+        };
+        ui.answer(&format!("  {mark} {}", describe(problem, is_blind)))?;
+    }
+    for path in &report.unchecked {
+        ui.answer(&format!(
+            "  ? {path}  recorded with a hash of another tool; not checked"
+        ))?;
+    }
+    ui.answer(&summary(report))
+}
+
+/// `data/a  file b3:6f1d… is not in the store`
+fn describe(problem: &Problem, is_blind: bool) -> String {
+    const SHOWN: usize = 19;
+    let what = match problem.kind {
+        Kind::File => "file",
+        Kind::Listing => "listing",
+        Kind::Recipe => "recipe",
+    };
+    let state = match problem.state {
+        State::Damaged if problem.quarantined => "is damaged and was moved to quarantine",
+        State::Damaged => "is damaged, and the store cannot be written to move it aside",
+        State::Missing => "is not in the store",
+    };
+    let hash: String = problem.hash.chars().take(SHOWN).collect();
+    let end = match problem.repaired {
+        Some(Source::Workspace) => "; restored from the workspace",
+        Some(Source::Remote) => "; fetched again",
+        None => "",
+    };
+    format!(
+        "{}  {what} {hash} {state}{end}",
+        needed_by(problem, is_blind)
+    )
+}
+
+/// Who needs an object: the first path, and how many more.
+fn needed_by(problem: &Problem, is_blind: bool) -> String {
+    let mut paths = problem.needed_by.iter();
+    let Some(first) = paths.next() else {
+        return match is_blind {
+            true => "(needed by no listing that can be read)".to_owned(),
+            false => "(needed by no current record)".to_owned(),
+        };
+    };
+    let more = match paths.count() {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    let old = match problem.records.contains(&Record::Lock) {
+        true => "",
+        false if problem.records.contains(&Record::Head) => " (last commit)",
+        false => " (in the workspace)",
+    };
+    format!("{first}{more}{old}")
+}
+
+fn summary(report: &FsckReport) -> String {
+    let objects = render::count(report.objects, "object");
+    let looked = match report.depth {
+        Depth::Quick => "names and sizes",
+        Depth::Trees => "listings read",
+        Depth::Data => "every byte read",
+    };
+    let mut parts = Vec::new();
+    for (n, word) in [
+        (report.damaged, "damaged"),
+        (report.missing, "missing"),
+        (report.repaired, "repaired"),
+    ] {
+        if n > 0 {
+            parts.push(format!("{n} {word}"));
+        }
+    }
+    let verdict = match parts.is_empty() {
+        true => "all is well".to_owned(),
+        false => parts.join(", "),
+    };
+    let size = render::size(report.bytes);
+    format!("Checked {objects}, {size} ({looked}): {verdict}")
+}
