@@ -251,6 +251,34 @@ fn a_clone_without_data_says_what_it_lacks() {
 }
 
 #[test]
+fn what_a_dead_process_left_is_swept_after_a_day() {
+    let sandbox = tracked();
+    let left = ".esker-tmp-2000000000-0123456789abcdef";
+    let places = [
+        ".git/esker/store/tmp",
+        ".git/esker/00000000000000000000000000000000",
+        ".",
+    ];
+    for place in places {
+        let path = format!("{place}/{left}");
+        sandbox.sh(&format!(
+            "mkdir -p {place} && touch -d '2 days ago' {path} && touch {path}0"
+        ));
+    }
+    sandbox.write("data/c", "file c");
+    sandbox.sh(&format!("touch data/{left}"));
+    sandbox.ok("add data");
+    for place in places {
+        assert!(!sandbox.exists(&format!("{place}/{left}")), "{place}");
+        assert!(
+            sandbox.exists(&format!("{place}/{left}0")),
+            "{place}: it may be in use"
+        );
+    }
+    assert!(!sandbox.ok("status").contains("tmp"), "no scan sees them");
+}
+
+#[test]
 fn damage_in_a_store_that_cannot_be_written_is_not_called_repaired() {
     let sandbox = tracked();
     damage(&sandbox, &object("file a"), "bad");

@@ -76,11 +76,25 @@ impl<'w> Site<'w> {
     /// Takes the right to change this project's record, waiting for another esker if need be.
     pub fn guard(&self) -> Result<LockGuard> {
         let path = self.layout.guard();
-        if let Some(guard) = LockGuard::try_acquire(&path)? {
-            return Ok(guard);
+        let guard = match LockGuard::try_acquire(&path)? {
+            Some(guard) => guard,
+            None => {
+                self.world.progress.event(Event::Waiting);
+                LockGuard::acquire(&path)?
+            }
+        };
+        self.sweep();
+        Ok(guard)
+    }
+
+    /// Removes what killed processes left behind where esker writes for itself.
+    fn sweep(&self) {
+        self.store.sweep();
+        let Layout { root, local, .. } = &self.layout;
+        let dirs = [self.layout.tmp(), self.layout.spool(), self.layout.runs()];
+        for dir in [root, local].into_iter().chain(&dirs) {
+            fs::sweep(dir);
         }
-        self.world.progress.event(Event::Waiting);
-        Ok(LockGuard::acquire(&path)?)
     }
 
     /// Fails if somebody asked to stop.

@@ -13,6 +13,7 @@ mod get;
 mod list;
 mod packs;
 mod put;
+mod room;
 
 pub use get::Blob;
 pub use put::Stored;
