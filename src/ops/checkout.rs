@@ -84,6 +84,7 @@ pub(super) fn switch(
     if force {
         super::undo::expire_old(site)?;
     }
+    workspace::check_checkout(&plan, &sides.actual, &site.layout.root, &site.store)?;
     let park = force.then(|| Park::new(&site.layout.park(), "checkout"));
     let applied = workspace::apply(
         &plan,

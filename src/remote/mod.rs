@@ -118,6 +118,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The store has not the room that the files need; none was fetched.
+    #[error("this needs {needed} bytes, and {free} are free")]
+    NoRoom {
+        /// How many bytes are needed.
+        needed: u64,
+        /// How many are free.
+        free: u64,
+    },
     /// The remote was written by a newer version.
     #[error("remote `{remote}` needs a newer esker: {reason}")]
     TooNew {

@@ -8,6 +8,7 @@ mod parallel;
 mod park;
 mod placed;
 mod relocate;
+mod room;
 mod scan;
 mod unprotect;
 
@@ -17,6 +18,7 @@ pub use link::stays_inside;
 pub use park::{Park, Parked, ParkedAct, expire_parked, parked_acts};
 pub use placed::{Placed, PlacedItem};
 pub use relocate::relocate;
+pub use room::check_checkout;
 pub use scan::{Found, IgnoreRule, Rules, Scanner, ignore_rule};
 pub use unprotect::unprotect;
 
@@ -81,6 +83,16 @@ pub enum Error {
     /// Bytes that would be lost.
     #[error("`{0}` holds bytes that are saved nowhere")]
     Unsaved(RelPath),
+    /// The disk has not the room that this needs; nothing was written.
+    #[error("this needs {needed} bytes, and {free} are free")]
+    NoRoom {
+        /// How many bytes are needed.
+        needed: u64,
+        /// How many are free.
+        free: u64,
+        /// Where they are needed.
+        at: PathBuf,
+    },
     /// The file that says what was put where cannot be read.
     #[error("`{}` is damaged: {reason}", path.display())]
     Placed {

@@ -276,9 +276,21 @@ fn workspace_error(error: &workspace::Error, text: String) -> CliError {
         workspace::Error::Occupied(_) | workspace::Error::Unsaved(_) => {
             CliError::new("E0301", NO, text).hint("run it again: it goes on where it stopped")
         }
+        workspace::Error::NoRoom { needed, free, at } => {
+            no_room(*needed, *free).detail(format!("at {}", at.display()))
+        }
         workspace::Error::Placed { .. } => CliError::new("E0509", DATA, text)
             .hint("remove that file: esker then treats what is in the workspace as yours"),
     }
+}
+
+/// Said before the first byte is written.
+pub(super) fn no_room(needed: u64, free: u64) -> CliError {
+    let (needed, free) = (render::size(needed), render::size(free));
+    let text = format!("the disk is too full: this needs {needed}, {free} are free");
+    CliError::new("E0902", CANNOT, text)
+        .detail("nothing was changed")
+        .hint("free some space, or keep the store on another disk: ESKER_STORE, or `[store] path` in its config")
 }
 
 fn pipeline_error(error: &pipeline::Error, text: String) -> CliError {

@@ -31,6 +31,7 @@ pub(super) fn remote_error(error: &Error, text: String) -> CliError {
             .hint("if it is a mount, mount it; if nothing was pushed yet: esker push"),
         Error::UnknownScheme { .. } => CliError::new("E0416", CANNOT, text)
             .hint("this version knows directories and s3://bucket/prefix"),
+        Error::NoRoom { needed, free } => advice::no_room(*needed, *free),
         Error::TooNew { .. } => CliError::new("E0417", REMOTE, text).hint("upgrade esker"),
         Error::Protocol { .. } => CliError::new("E0418", REMOTE, text),
         Error::Damaged { .. } => CliError::new("E0506", DATA, text)

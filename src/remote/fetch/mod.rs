@@ -20,7 +20,7 @@ use super::catalog::Located;
 use super::format::Access;
 use super::link::Link;
 use super::walk::{Found, name_missing, walk};
-use super::{Content, Fetched, Result, Root};
+use super::{Content, Error, Fetched, Result, Root};
 
 use sources::Sources;
 
@@ -131,6 +131,12 @@ impl Fetch<'_> {
         let files = std::mem::take(&mut self.files);
         if files.is_empty() {
             return Ok(());
+        }
+        let needed = files.iter().map(|(_, size)| *size);
+        let needed = needed.fold(0, u64::saturating_add);
+        let free = self.store.free_space()?;
+        if needed > free {
+            return Err(Error::NoRoom { needed, free });
         }
         self.progress.event(Event::Started {
             work: Work::Download,

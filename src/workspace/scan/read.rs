@@ -1,5 +1,6 @@
 //! Learns what files hold: from the index, else by reading them, all cores at once.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use crate::hash::{BlobId, Hasher};
 use crate::path::DepPath;
 use crate::progress::{Event, Interrupt, Work};
 use crate::store::{self, Store, Stored};
-use crate::workspace::{Error, Result, parallel};
+use crate::workspace::{Error, Result, parallel, room};
 
 /// Files of at least this size are read one after the other, each hashed on all cores; smaller
 /// ones are read side by side, each on one.
@@ -41,6 +42,9 @@ impl Scanner<'_> {
             return Ok(found);
         }
         let missed: Vec<&OnDisk> = misses.iter().map(|at| &files[*at]).collect();
+        if let Some(store) = self.store {
+            self.check_room(store, &missed)?;
+        }
         self.prepare(&missed);
         let read = self.read_all(&missed)?;
         for (at, read) in misses.into_iter().zip(read) {
@@ -51,6 +55,29 @@ impl Scanner<'_> {
             found[at] = read;
         }
         Ok(found)
+    }
+
+    /// Fails before the first byte is stored if there is no room for all. Near the limit the
+    /// files are hashed first, since the store may have most of them.
+    fn check_room(&self, store: &Store, files: &[&OnDisk]) -> Result<()> {
+        let sizes = files.iter().map(|file| file.stat.len());
+        let sizes = sizes.fold(0, u64::saturating_add);
+        room::check_add(store, self.root, sizes, || {
+            let mut lacking = BTreeMap::new();
+            for file in files {
+                let at = file.target.clone();
+                let at = at.unwrap_or_else(|| file.path.to_path(self.root));
+                let found = match hash(&at, self.interrupt) {
+                    // Removed since it was listed.
+                    Err(Error::Fs(error)) if fs::is_missing(&error.source) => continue,
+                    found => found?,
+                };
+                if !store.has(found.id) {
+                    lacking.insert(found.id, found.size);
+                }
+            }
+            Ok(lacking.into_values().fold(0, u64::saturating_add))
+        })
     }
 
     fn known(&self, file: &OnDisk) -> Option<Stored> {
