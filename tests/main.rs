@@ -21,6 +21,9 @@ mod cli;
 mod common;
 #[cfg(test)]
 mod compare;
+#[cfg(feature = "failpoints")]
+#[cfg(test)]
+mod crash;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]

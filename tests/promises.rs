@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use crate::common::Sandbox;
+use crate::common::{Output, Sandbox};
 
 /// What a person may do between two looks at the disk.
 #[derive(Clone, Debug)]
@@ -18,10 +18,18 @@ enum Act {
     Remove(bool),
     Move(u8, u8),
     Undo,
+    /// The esker in this act is killed at this step of its writing.
+    Kill(u8, Box<Act>),
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let killed = prop_oneof![
+        Just(Act::Add),
+        any::<bool>().prop_map(Act::Checkout),
+        (0..4_u8).prop_map(Act::Switch),
+    ];
     let act = prop_oneof![
+        3 => (1..40_u8, killed).prop_map(|(at, act)| Act::Kill(at, Box::new(act))),
         4 => (0..4_u8, any::<u8>()).prop_map(|(file, content)| Act::Write(file, content)),
         1 => (0..4_u8).prop_map(Act::Delete),
         2 => Just(Act::Add),
@@ -37,22 +45,33 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 
 const FILES: [&str; 4] = ["data/a", "data/b", "data/sub/c", "data/sub/d"];
 
-/// All byte strings that lie in the workspace, the store or the park.
-fn held(sandbox: &Sandbox) -> BTreeSet<Vec<u8>> {
-    let mut held = BTreeSet::new();
-    for dir in ["project", "project/.git/esker"] {
-        if sandbox.root().join(dir).exists() {
-            held.extend(sandbox.files(dir).into_values().map(|(bytes, _)| bytes));
-        }
-    }
-    held
+/// Every case starts a dozen programs, so there are fewer than usual; `PROPTEST_CASES` asks for
+/// more.
+fn cases() -> u32 {
+    ProptestConfig::default().cases.div_ceil(20)
+}
+
+/// Runs esker; with the fail points built in, it is killed at a step of its writing (0: never).
+fn run(sandbox: &Sandbox, line: &str, kill_at: u8) -> Output {
+    sandbox.esker_with(line, &[("ESKER_FAIL_AT", &kill_at.to_string())])
+}
+
+fn checkout(sandbox: &Sandbox, force: bool, kill_at: u8) {
+    let line = if force {
+        "checkout --force"
+    } else {
+        "checkout"
+    };
+    let output = run(sandbox, line, kill_at);
+    let was_killed = output.code == -1 && kill_at > 0;
+    assert!(was_killed || [0, 1].contains(&output.code), "{output}");
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Promise 1: every byte string that was in the workspace and was not deleted or overwritten by
-    /// the user is in the workspace, the store or the park.
+    /// the user is in the workspace, the store or the park; also when esker is killed on the way.
     #[test]
     fn no_byte_is_ever_lost(acts in acts()) {
         let sandbox = Sandbox::project();
@@ -67,6 +86,10 @@ proptest! {
             // git would take what esker no longer tracks.
             let is_tracked = std::fs::read_to_string(sandbox.path(".gitignore")).is_ok_and(|text| text.contains("/data\n"));
             let here: BTreeSet<Vec<u8>> = FILES.iter().filter_map(|file| std::fs::read(sandbox.path(file)).ok()).collect();
+            let (at, act) = match act {
+                Act::Kill(at, act) => (at, *act),
+                act => (0, act),
+            };
             match act {
                 Act::Write(file, content) => {
                     sandbox.write(FILES[file as usize], format!("content {content}"));
@@ -77,7 +100,7 @@ proptest! {
                     continue;
                 }
                 Act::Add => {
-                    if sandbox.path("data").exists() && sandbox.esker("add data").code == 0 {
+                    if sandbox.path("data").exists() && run(&sandbox, "add data", at).code == 0 {
                         added.extend(here.iter().cloned());
                     }
                 }
@@ -99,8 +122,7 @@ proptest! {
                     commits += 1;
                 }
                 Act::Checkout(force) => {
-                    let output = sandbox.esker(if force { "checkout --force" } else { "checkout" });
-                    prop_assert!([0, 1].contains(&output.code), "{}", output);
+                    checkout(&sandbox, force, at);
                 }
                 Act::Switch(back) => {
                     let back = u32::from(back).min(commits - 1);
@@ -108,13 +130,19 @@ proptest! {
                     sandbox.git(&format!("checkout --quiet main~{back} 2>/dev/null || true"));
                     sandbox.git("checkout --quiet -B main");
                     commits -= back;
+                    if at > 0 {
+                        checkout(&sandbox, false, at);
+                    }
                 }
+                Act::Kill(..) => unreachable!("a kill holds no other"),
             }
-            let held = held(&sandbox);
+            let held = sandbox.held();
             for bytes in added.iter().chain(&here) {
                 prop_assert!(held.contains(bytes), "lost: {}", String::from_utf8_lossy(bytes));
             }
         }
+        let report = sandbox.json("fsck --data");
+        prop_assert_eq!(&report["damaged"], 0, "{}", report);
     }
 }
 

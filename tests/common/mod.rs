@@ -1,13 +1,15 @@
 //! A sandbox without outside influence: an own home, a cleared environment, a fixed identity and
 //! a fixed clock for git.
 
+#[cfg(feature = "failpoints")]
+mod copy;
 mod output;
 mod s3;
 
 pub(crate) use output::Output;
 pub(crate) use s3::S3;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -77,6 +79,11 @@ impl Sandbox {
         }
     }
 
+    /// The name of the directory that commands run in.
+    pub(crate) fn place(&self) -> &str {
+        self.place.file_name().unwrap().to_str().unwrap()
+    }
+
     /// A git repository.
     pub(crate) fn repository() -> Self {
         let sandbox = Self::empty();
@@ -126,6 +133,15 @@ impl Sandbox {
     pub(crate) fn esker_args(&self, args: &[&str]) -> Output {
         let mut command = self.command(env!("CARGO_BIN_EXE_esker"));
         command.args(args);
+        Output::of(command, self.root())
+    }
+
+    /// Runs esker with more variables; words are split at blanks.
+    pub(crate) fn esker_with(&self, line: &str, env: &[(&str, &str)]) -> Output {
+        let mut command = self.command(env!("CARGO_BIN_EXE_esker"));
+        command
+            .args(line.split_whitespace())
+            .envs(env.iter().copied());
         Output::of(command, self.root())
     }
 
@@ -245,6 +261,34 @@ impl Sandbox {
         files
     }
 
+    /// The files of the directory that commands run in, but for what a killed process left under
+    /// a temporary name.
+    pub(crate) fn workspace(&self) -> BTreeMap<String, (Vec<u8>, bool)> {
+        let mut files = self.files(self.place());
+        files.retain(|name, _| !is_temporary(name));
+        files
+    }
+
+    /// The files that esker keeps beside git's, but for temporary ones.
+    pub(crate) fn local(&self) -> BTreeMap<String, (Vec<u8>, bool)> {
+        let dir = format!("{}/.git/esker", self.place());
+        if !self.root().join(&dir).exists() {
+            return BTreeMap::new();
+        }
+        let mut files = self.files(&dir);
+        files.retain(|name, _| !is_temporary(name));
+        files
+    }
+
+    /// All byte strings that lie in the workspace, the store or the park.
+    pub(crate) fn held(&self) -> BTreeSet<Vec<u8>> {
+        let all = self
+            .workspace()
+            .into_values()
+            .chain(self.local().into_values());
+        all.map(|(bytes, _)| bytes).collect()
+    }
+
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command
@@ -289,6 +333,10 @@ fn path_with_esker(root: &Path) -> String {
     let bin = Path::new(env!("CARGO_BIN_EXE_esker")).parent().unwrap();
     let _ = root;
     format!("{}:{}", bin.display(), std::env::var("PATH").unwrap())
+}
+
+fn is_temporary(name: &str) -> bool {
+    name.contains(".esker-tmp-")
 }
 
 fn collect(root: &Path, dir: &Path, files: &mut BTreeMap<String, (Vec<u8>, bool)>) {
