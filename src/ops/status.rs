@@ -38,6 +38,8 @@ pub struct StatusOptions {
     pub targets: Vec<String>,
     /// Also list what neither git nor esker knows.
     pub untracked: bool,
+    /// Ask the store about all data, not only about what is not in the workspace.
+    pub store: bool,
 }
 
 /// A tracked path or output.
@@ -50,8 +52,9 @@ pub struct DataStatus {
     pub stage: Option<String>,
     /// The workspace against the lock.
     pub state: DataState,
-    /// Whether the store has all of what the lock records.
-    pub in_store: bool,
+    /// Whether the store has all of what the lock records; `None` if it was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_store: Option<bool>,
     /// Whether the remote has it; not asked here.
     pub in_remote: Option<bool>,
     /// The lock against HEAD's lock.
@@ -181,17 +184,16 @@ pub fn status(world: &World<'_>, options: &StatusOptions) -> Result<StatusReport
     let chosen = Chosen::new(&site, &lock, &graph, options)?;
     let head = head_lock(&site)?;
     let mut observer = Observer::new(&site, &lock, &graph);
+    let sides = Sides {
+        site: &site,
+        lock: &lock,
+        head: &head,
+        ask_store: options.store,
+    };
     let mut data = Vec::new();
     for (path, recorded) in content::stored(&lock) {
         if chosen.has_path(&path) {
-            data.push(data_status(
-                &mut observer,
-                &site,
-                &head,
-                path,
-                recorded,
-                &lock,
-            )?);
+            data.push(sides.status(&mut observer, path, recorded)?);
         }
     }
     data.extend(only_in_head(&head, &lock, &chosen));
@@ -316,37 +318,51 @@ fn head_lock(site: &Site<'_>) -> Result<Lock> {
     }
 }
 
-fn data_status(
-    observer: &mut Observer<'_>,
-    site: &Site<'_>,
-    head: &Lock,
-    path: RelPath,
-    recorded: &Recorded,
-    lock: &Lock,
-) -> Result<DataStatus> {
-    let found = observer.out(&path)?;
-    let state = match to_recorded(found) {
-        None => DataState::Absent,
-        Some(now) if now == *recorded => DataState::Unchanged,
-        Some(_) => DataState::Modified,
-    };
-    let known = match recorded.hash.digest() {
-        Some(_) => content::entries(&site.store, &path, recorded)?,
-        None => None,
-    };
-    let changes = match (&known, state) {
-        (Some(known), DataState::Modified) => file_changes(&path, known, found)?,
-        _ => Vec::new(),
-    };
-    Ok(DataStatus {
-        stage: content::recorded_writer(lock, &path),
-        state,
-        in_store: known.is_some_and(|entries| content::all_saved(&site.store, &entries)),
-        in_remote: None,
-        head: head_state(head, &path, recorded),
-        changes,
-        path,
-    })
+/// What the data of a workspace is compared with.
+struct Sides<'a> {
+    site: &'a Site<'a>,
+    lock: &'a Lock,
+    head: &'a Lock,
+    ask_store: bool,
+}
+
+impl Sides<'_> {
+    fn status(
+        &self,
+        observer: &mut Observer<'_>,
+        path: RelPath,
+        recorded: &Recorded,
+    ) -> Result<DataStatus> {
+        let found = observer.out(&path)?;
+        let state = match to_recorded(found) {
+            None => DataState::Absent,
+            Some(now) if now == *recorded => DataState::Unchanged,
+            Some(_) => DataState::Modified,
+        };
+        // What is as it was recorded needs neither listing nor store: that is the common case,
+        // and it costs no more than the look at the disk.
+        let ask_store = self.ask_store || state == DataState::Absent;
+        let known = match recorded.hash.digest() {
+            Some(_) if ask_store || state == DataState::Modified => {
+                content::entries(&self.site.store, &path, recorded)?
+            }
+            _ => None,
+        };
+        let changes = match (&known, state) {
+            (Some(known), DataState::Modified) => file_changes(&path, known, found)?,
+            _ => Vec::new(),
+        };
+        let saved = || known.is_some_and(|known| content::all_saved(&self.site.store, &known));
+        Ok(DataStatus {
+            stage: content::recorded_writer(self.lock, &path),
+            state,
+            in_store: ask_store.then(saved),
+            in_remote: None,
+            head: head_state(self.head, &path, recorded),
+            changes,
+            path,
+        })
+    }
 }
 
 fn file_changes(
@@ -376,7 +392,7 @@ fn only_in_head(head: &Lock, lock: &Lock, chosen: &Chosen) -> Vec<DataStatus> {
         .map(|path| DataStatus {
             stage: content::recorded_writer(head, &path),
             state: DataState::Absent,
-            in_store: false,
+            in_store: Some(false),
             in_remote: None,
             head: HeadState::Deleted,
             changes: Vec::new(),
@@ -439,7 +455,9 @@ struct Chosen {
 
 impl Chosen {
     fn new(site: &Site<'_>, lock: &Lock, graph: &Graph, options: &StatusOptions) -> Result<Self> {
-        let StatusOptions { targets, untracked } = options;
+        let StatusOptions {
+            targets, untracked, ..
+        } = options;
         let mut chosen = Self {
             all: targets.is_empty(),
             paths: Vec::new(),

@@ -27,6 +27,8 @@ pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliEr
     let options = StatusOptions {
         targets: args.targets.clone(),
         untracked: args.untracked,
+        // People see it of absent data alone; programs are told of all.
+        store: ui.json,
     };
     let report = status(world, &options)?;
     if ui.json {
@@ -122,7 +124,7 @@ fn show_data(ui: &Ui, data: &[DataStatus]) -> Result<(), CliError> {
     }
     for data in changed {
         let (mark, note) = match data.state {
-            DataState::Absent if data.in_store => ("-", "  (not in the workspace)"),
+            DataState::Absent if data.in_store == Some(true) => ("-", "  (not in the workspace)"),
             DataState::Absent => ("-", "  (neither in the workspace nor in the store)"),
             _ => ("~", ""),
         };
@@ -177,9 +179,9 @@ fn advise(ui: &Ui, report: &StatusReport) {
         .filter(|data| data.state == DataState::Absent)
         .collect();
     let tracked = |data: &&DataStatus| data.state == DataState::Modified && data.stage.is_none();
-    if absent.iter().any(|data| !data.in_store) && !report.remotes.is_empty() {
+    if absent.iter().any(|data| data.in_store == Some(false)) && !report.remotes.is_empty() {
         ui.next("esker pull");
-    } else if absent.iter().any(|data| data.in_store) {
+    } else if absent.iter().any(|data| data.in_store == Some(true)) {
         ui.next("esker checkout");
     } else if let Some(data) = kept.clone().find(tracked) {
         ui.next(&format!(
