@@ -1,6 +1,6 @@
 //! `checkout`: puts recorded data into the workspace, and never over bytes saved nowhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::{self, Missing, restrict, stored};
 use super::{Error, Result, Site, World};
@@ -223,8 +223,11 @@ fn update_placed(
     let within = |path: &RelPath| {
         sides.targets.is_empty() || sides.targets.iter().any(|target| path.starts_with(target))
     };
-    let absent = |path: &RelPath| plan.missing.iter().any(|(missing, _)| missing == path);
-    let wanted = sides.wanted.iter().filter(|(path, _)| !absent(path));
+    let absent: BTreeSet<&RelPath> = plan.missing.iter().map(|(path, _)| path).collect();
+    let wanted = sides
+        .wanted
+        .iter()
+        .filter(|(path, _)| !absent.contains(path));
     let before = sides
         .placed_everywhere
         .iter()

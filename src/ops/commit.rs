@@ -28,26 +28,24 @@ pub fn commit(world: &World<'_>, targets: &[String]) -> Result<CommitReport> {
     let mut lock = site.lock()?;
     let graph = site.graph(&lock)?;
     let mut report = CommitReport::default();
-    let mut placed = Placed::load(&site.layout.placed())?;
+    let mut work = Work {
+        index: site.index(),
+        placed: Placed::load(&site.layout.placed())?,
+        site: &site,
+        dry_run: false,
+    };
     for target in targets {
         if let Some(path) = tracked_path(&site, &lock, target) {
-            let mut work = Work {
-                index: site.index(),
-                placed: Placed::load(&site.layout.placed())?,
-                site: &site,
-                dry_run: false,
-            };
             report.paths.push(work.add_one(&mut lock, &path)?);
-            placed.paths.extend(work.placed.paths);
             let _ = work.index.save(&site.layout.index());
         } else {
             let stage = graph.target(target)?.name.clone();
-            adopt(&site, &mut lock, &graph, &stage, &mut placed)?;
+            adopt(&site, &mut lock, &graph, &stage, &mut work.placed)?;
             report.stages.push(stage);
         }
     }
     site.save(&lock)?;
-    placed.save(&site.layout.placed())?;
+    work.placed.save(&site.layout.placed())?;
     Ok(report)
 }
 

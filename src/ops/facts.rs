@@ -1,6 +1,6 @@
 //! Looks at the disk for the pipeline: what each stage depends on, asks for and has written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::{to_dep_hash, to_recorded};
 use super::{Result, Site};
@@ -20,7 +20,9 @@ pub(super) struct Observer<'s> {
     managed: Vec<RelPath>,
     deps: BTreeMap<DepPath, Found>,
     outs: BTreeMap<RelPath, Found>,
-    params: BTreeMap<DepPath, Option<Value>>,
+    params: BTreeMap<DepPath, Value>,
+    /// Params files that are not there.
+    no_params: BTreeSet<DepPath>,
 }
 
 impl<'s> Observer<'s> {
@@ -34,6 +36,7 @@ impl<'s> Observer<'s> {
             deps: BTreeMap::new(),
             outs: BTreeMap::new(),
             params: BTreeMap::new(),
+            no_params: BTreeSet::new(),
         }
     }
 
@@ -51,10 +54,8 @@ impl<'s> Observer<'s> {
                 .insert(path.clone(), to_recorded(self.out(path)?));
         }
         self.read_params(stage)?;
-        let files = self.params.iter();
-        let files = files.filter_map(|(path, value)| Some((path.clone(), value.clone()?)));
         let defaults = &self.site.manifest.params;
-        let (params, missing) = pipeline::collect_params(stage, defaults, &files.collect());
+        let (params, missing) = pipeline::collect_params(stage, defaults, &self.params);
         facts.params = params;
         Ok((facts, missing))
     }
@@ -98,6 +99,8 @@ impl<'s> Observer<'s> {
             .retain(|path, _| !path.inside().is_some_and(|path| touched(&path)));
         self.params
             .retain(|path, _| !path.inside().is_some_and(|path| touched(&path)));
+        self.no_params
+            .retain(|path| !path.inside().is_some_and(|path| touched(&path)));
     }
 
     /// Forgets what was seen of a stage's dependencies, so that they are looked at again.
@@ -122,9 +125,15 @@ impl<'s> Observer<'s> {
         let uses_defaults = stage.spec.params.iter().any(|param| param.file.is_none());
         let files: Vec<&DepPath> = named.chain(defaults.filter(|_| uses_defaults)).collect();
         for file in files {
-            if !self.params.contains_key(file) {
-                let value = read_values(self.site, file)?;
-                self.params.insert(file.clone(), value);
+            if !self.params.contains_key(file) && !self.no_params.contains(file) {
+                match read_values(self.site, file)? {
+                    Some(value) => {
+                        self.params.insert(file.clone(), value);
+                    }
+                    None => {
+                        self.no_params.insert(file.clone());
+                    }
+                }
             }
         }
         Ok(())

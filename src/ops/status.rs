@@ -187,7 +187,7 @@ pub fn status(world: &World<'_>, options: &StatusOptions) -> Result<StatusReport
     let sides = Sides {
         site: &site,
         lock: &lock,
-        head: &head,
+        head: content::stored(&head),
         ask_store: options.store,
     };
     let mut data = Vec::new();
@@ -322,7 +322,7 @@ fn head_lock(site: &Site<'_>) -> Result<Lock> {
 struct Sides<'a> {
     site: &'a Site<'a>,
     lock: &'a Lock,
-    head: &'a Lock,
+    head: BTreeMap<RelPath, &'a Recorded>,
     ask_store: bool,
 }
 
@@ -358,7 +358,7 @@ impl Sides<'_> {
             state,
             in_store: ask_store.then(saved),
             in_remote: None,
-            head: head_state(self.head, &path, recorded),
+            head: head_state(&self.head, &path, recorded),
             changes,
             path,
         })
@@ -376,8 +376,12 @@ fn file_changes(
     Ok(changes.into_iter().map(file_change).collect())
 }
 
-fn head_state(head: &Lock, path: &RelPath, recorded: &Recorded) -> HeadState {
-    match content::stored(head).get(path) {
+fn head_state(
+    head: &BTreeMap<RelPath, &Recorded>,
+    path: &RelPath,
+    recorded: &Recorded,
+) -> HeadState {
+    match head.get(path) {
         None => HeadState::Added,
         Some(old) if *old == recorded => HeadState::Unchanged,
         Some(_) => HeadState::Modified,
