@@ -4,6 +4,8 @@
 //! log and silence are three implementors, and only `cli` knows the first two.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 /// What is being done, for the word that is shown before a bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +45,11 @@ pub enum Event<'a> {
     },
     /// The current work is over.
     Finished,
-    /// Another esker holds what this one needs; it waits.
-    Waiting,
+    /// Another process holds what this one needs; it waits.
+    Waiting {
+        /// Its id and what was called, if that is known.
+        holder: Option<(u32, &'a str)>,
+    },
     /// The stages that will be looked at are known.
     Planned {
         /// How many will be looked at.
@@ -114,17 +119,27 @@ impl Progress for Silent {
 
 /// A wish to stop, made by signals and looked at between steps of work.
 #[derive(Debug, Default)]
-pub struct Interrupt(AtomicU32);
+pub struct Interrupt {
+    times: AtomicU32,
+    /// For those who wait; work under way looks at the number alone.
+    asked: (Mutex<()>, Condvar),
+}
 
 impl Interrupt {
     /// A wish not yet made.
     pub const fn new() -> Self {
-        Self(AtomicU32::new(0))
+        Self {
+            times: AtomicU32::new(0),
+            asked: (Mutex::new(()), Condvar::new()),
+        }
     }
 
     /// Asks all work to stop at its next safe point. Asking again asks harder.
     pub fn request(&self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        let (lock, asked) = &self.asked;
+        let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.times.fetch_add(1, Ordering::SeqCst);
+        asked.notify_all();
     }
 
     /// Whether somebody asked.
@@ -134,7 +149,16 @@ impl Interrupt {
 
     /// How often somebody asked: the second time, running commands are killed.
     pub fn times(&self) -> u32 {
-        self.0.load(Ordering::SeqCst)
+        self.times.load(Ordering::SeqCst)
+    }
+
+    /// Waits so long, or until somebody asks; says whether somebody has asked.
+    pub fn wait(&self, time: Duration) -> bool {
+        let (lock, asked) = &self.asked;
+        let held = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        // How the wait ended does not matter: the number says it.
+        let _ = asked.wait_timeout_while(held, time, |()| !self.is_requested());
+        self.is_requested()
     }
 }
 
@@ -150,5 +174,17 @@ mod tests {
         interrupt.request();
         assert!(interrupt.is_requested());
         assert_eq!(interrupt.times(), 2);
+    }
+
+    #[test]
+    fn a_wish_to_stop_ends_a_wait() {
+        let interrupt = Interrupt::new();
+        assert!(!interrupt.wait(Duration::from_millis(1)));
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| interrupt.wait(Duration::from_secs(3600)));
+            interrupt.request();
+            assert!(waits.join().unwrap());
+        });
+        assert!(interrupt.wait(Duration::from_secs(3600)));
     }
 }

@@ -62,3 +62,5 @@ mod status;
 mod undo;
 #[cfg(test)]
 mod unprotect;
+#[cfg(test)]
+mod waiting;

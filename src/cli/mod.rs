@@ -50,9 +50,11 @@ fn run(cli: &Cli, ui: &Ui) -> Result<Exit, CliError> {
     let interrupt = Arc::new(Interrupt::new());
     watch_signals(&interrupt);
     let progress = progress::for_ui(ui);
+    let command = called();
     let world = World {
         cwd: directory(cli.common.cd.as_deref())?,
         var: &variable,
+        command: &command,
         progress: &*progress,
         interrupt: &interrupt,
     };
@@ -70,6 +72,19 @@ fn run(cli: &Cli, ui: &Ui) -> Result<Exit, CliError> {
 )]
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The command line on one line, as a person would have typed it.
+fn called() -> String {
+    let words = std::env::args_os().skip(1).map(|word| {
+        let word = word.to_string_lossy();
+        match word.contains(char::is_whitespace) || word.is_empty() {
+            true => format!("'{word}'"),
+            false => word.into_owned(),
+        }
+    });
+    let words: Vec<String> = ["esker".to_owned()].into_iter().chain(words).collect();
+    words.join(" ")
 }
 
 fn directory(cd: Option<&std::path::Path>) -> Result<std::path::PathBuf, CliError> {

@@ -63,7 +63,7 @@ impl Progress for Teller {
                     bar.finish_and_clear();
                 }
             }
-            Event::Waiting => self.ui.say("Waiting for another esker in this project"),
+            Event::Waiting { holder } => self.ui.say(&waiting(holder)),
             Event::Planned { .. } => {}
             Event::StageStarted { stage, reason } => {
                 state.running += 1;
@@ -178,6 +178,13 @@ impl Current {
             let (done, total) = (render::size(self.bytes.0), render::size(self.bytes.1));
             ui.say(&format!("{}: {done} of {total}", verb(self.work)));
         }
+    }
+}
+
+fn waiting(holder: Option<(u32, &str)>) -> String {
+    match holder {
+        Some((pid, command)) => format!("Waiting for `{command}` (pid {pid})"),
+        None => "Waiting for another esker in this project".to_owned(),
     }
 }
 

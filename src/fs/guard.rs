@@ -1,36 +1,91 @@
-//! An exclusive lock between processes that dies with its holder.
+//! An exclusive lock between processes that dies with its holder and says who that is.
 
 use std::fs::{File, OpenOptions};
+use std::io::Read;
 use std::path::Path;
 
-use super::fail::{Needs, step};
+use super::fail::{Needs, step, write_all};
 use super::{Context, Result};
+
+/// More of a lock file is not read: it is a hint, and a stranger may have written it.
+const MAX_HINT: u64 = 4096;
+/// As much of a command is shown, in characters.
+const MAX_COMMAND: usize = 120;
 
 /// The right to change what a lock file stands for, held until it is dropped.
 ///
-/// The kernel holds the lock (`flock`), so a killed process never leaves a stale one behind.
+/// The kernel holds the lock (`flock`), so a killed process never leaves a stale one behind. The
+/// file's text names the holder's process and command for those who wait. It is a hint alone:
+/// nothing is decided by it.
 #[derive(Debug)]
 pub struct LockGuard {
     _file: File,
 }
 
-impl LockGuard {
-    /// Waits for the lock.
-    pub fn acquire(path: &Path) -> Result<Self> {
-        let file = open(path)?;
-        file.lock().context("lock", path)?;
-        Ok(Self { _file: file })
-    }
+/// Who holds a lock, as far as the lock file can tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The process.
+    pub pid: u32,
+    /// What was called, on one line.
+    pub command: String,
+}
 
-    /// Takes the lock if nobody holds it.
-    pub fn try_acquire(path: &Path) -> Result<Option<Self>> {
+impl LockGuard {
+    /// Takes the lock if nobody holds it, and notes in its file that `command` does.
+    pub fn try_acquire(path: &Path, command: &str) -> Result<Option<Self>> {
         let file = open(path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
+            Ok(()) => {
+                // Who waits is not told for whom, then: no reason to do without the lock.
+                let _ = note(&file, path, command);
+                Ok(Some(Self { _file: file }))
+            }
             Err(std::fs::TryLockError::WouldBlock) => Ok(None),
             Err(std::fs::TryLockError::Error(error)) => Err(error).context("lock", path),
         }
     }
+
+    /// Who holds the lock. `None` if the file does not say, or names a process that is gone.
+    pub fn holder(path: &Path) -> Option<Holder> {
+        let mut text = Vec::new();
+        let file = File::open(path).ok()?;
+        file.take(MAX_HINT).read_to_end(&mut text).ok()?;
+        let holder = Holder::parse(&String::from_utf8_lossy(&text))?;
+        holder.is_alive().then_some(holder)
+    }
+}
+
+impl Holder {
+    /// `PID COMMAND` on the first line; what a terminal could take for an order is left out.
+    fn parse(text: &str) -> Option<Self> {
+        let (pid, command) = text.lines().next()?.split_once(' ')?;
+        let visible = command.chars().filter(|c| !c.is_control());
+        let command: String = visible.take(MAX_COMMAND).collect();
+        Some(Self {
+            pid: pid.parse().ok()?,
+            command: (!command.trim().is_empty()).then_some(command)?,
+        })
+    }
+
+    fn is_alive(&self) -> bool {
+        let pid = i32::try_from(self.pid).ok();
+        let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) else {
+            return false;
+        };
+        // A process of somebody else is alive too, but may not be asked.
+        !matches!(
+            rustix::process::test_kill_process(pid),
+            Err(rustix::io::Errno::SRCH)
+        )
+    }
+}
+
+fn note(file: &File, path: &Path, command: &str) -> Result<()> {
+    step(Needs::Nothing, "truncate", path)?;
+    file.set_len(0).context("truncate", path)?;
+    let line = format!("{} {}\n", std::process::id(), command.replace('\n', " "));
+    write_all(file, line.as_bytes(), path)
 }
 
 fn open(path: &Path) -> Result<File> {
@@ -44,4 +99,60 @@ fn open(path: &Path) -> Result<File> {
         .write(true)
         .open(path)
         .context("open", path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_has_one_holder_and_dies_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let long_before = "1 a much longer command than the next one\n";
+        super::super::write_new(&path, long_before.as_bytes()).unwrap();
+        let guard = LockGuard::try_acquire(&path, "esker add\ndata").unwrap();
+        assert!(LockGuard::try_acquire(&path, "other").unwrap().is_none());
+        let holder = Holder {
+            pid: std::process::id(),
+            command: "esker add data".to_owned(),
+        };
+        assert_eq!(LockGuard::holder(&path), Some(holder));
+        drop(guard);
+        assert!(LockGuard::try_acquire(&path, "other").unwrap().is_some());
+    }
+
+    #[test]
+    fn a_lock_file_that_says_nothing_of_use_names_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        assert_eq!(LockGuard::holder(&path), None);
+        // The highest process id that Linux gives is below the last one.
+        let useless: [&[u8]; 8] = [
+            b"",
+            b"\n",
+            b"12",
+            b"x esker add",
+            b"-1 esker add",
+            b"0 esker add",
+            b"\xff\xfe 7 \0",
+            b"2000000000 esker add\n",
+        ];
+        for text in useless {
+            super::super::replace(&path, text).unwrap();
+            assert_eq!(LockGuard::holder(&path), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_holder_is_one_short_line_without_orders_to_a_terminal() {
+        let text = format!("7 esker \u{1b}[31madd {}\nmore", "x".repeat(5000));
+        let holder = Holder::parse(&text).unwrap();
+        assert_eq!(holder.pid, 7);
+        assert!(
+            holder.command.starts_with("esker [31madd xxx"),
+            "{holder:?}"
+        );
+        assert_eq!(holder.command.chars().count(), MAX_COMMAND);
+    }
 }

@@ -24,7 +24,7 @@ pub use file::{
     sync_dir, sync_file, write_new,
 };
 pub use flush::{FLUSHES_ALL_AT_ONCE, sync_file_system};
-pub use guard::LockGuard;
+pub use guard::{Holder, LockGuard};
 pub use room::{free_space, shares_blocks};
 pub use sweep::sweep;
 pub use temp::{TempDir, TempFile, replace, temp_name};

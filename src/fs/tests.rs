@@ -46,16 +46,6 @@ fn only_one_of_two_gets_a_new_name() {
 }
 
 #[test]
-fn a_lock_has_one_holder_and_dies_with_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("lock");
-    let guard = LockGuard::acquire(&path).unwrap();
-    assert!(LockGuard::try_acquire(&path).unwrap().is_none());
-    drop(guard);
-    assert!(LockGuard::try_acquire(&path).unwrap().is_some());
-}
-
-#[test]
 fn the_execute_bit_comes_and_goes() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");

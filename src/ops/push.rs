@@ -64,6 +64,10 @@ pub fn push(world: &World<'_>, options: &TransferOptions) -> Result<PushReport> 
     }
     let (name, remote) = connect(&site, options.remote.as_deref())?;
     let spool = site.layout.spool();
+    let _guard = match options.dry_run {
+        true => None,
+        false => Some(site.hold(&spool.join("lock"))?),
+    };
     let bases = bases(&site)?;
     let pushed = remote.push(
         &site.store,

@@ -1,6 +1,7 @@
 //! The project that a verb works on, as it was found.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{Error, Result, did_you_mean};
 use crate::fs::{self, LockGuard};
@@ -20,6 +21,8 @@ pub struct World<'w> {
     pub cwd: PathBuf,
     /// Reads a variable of the environment.
     pub var: &'w (dyn Fn(&str) -> Option<String> + Sync),
+    /// What was called, for those who have to wait for it.
+    pub command: &'w str,
     /// Who listens.
     pub progress: &'w dyn Progress,
     /// Who may ask to stop.
@@ -75,16 +78,30 @@ impl<'w> Site<'w> {
 
     /// Takes the right to change this project's record, waiting for another esker if need be.
     pub fn guard(&self) -> Result<LockGuard> {
-        let path = self.layout.guard();
-        let guard = match LockGuard::try_acquire(&path)? {
-            Some(guard) => guard,
-            None => {
-                self.world.progress.event(Event::Waiting);
-                LockGuard::acquire(&path)?
-            }
-        };
+        let guard = self.hold(&self.layout.guard())?;
         self.sweep();
         Ok(guard)
+    }
+
+    /// Takes a lock file; while another process holds it, waits, and says for whom. An interrupt
+    /// ends the wait.
+    pub(super) fn hold(&self, path: &Path) -> Result<LockGuard> {
+        const AGAIN: Duration = Duration::from_millis(50);
+        let mut waits = false;
+        loop {
+            if let Some(guard) = LockGuard::try_acquire(path, self.world.command)? {
+                return Ok(guard);
+            }
+            if !waits {
+                let holder = LockGuard::holder(path);
+                let holder = holder.as_ref().map(|holder| (holder.pid, &*holder.command));
+                self.world.progress.event(Event::Waiting { holder });
+                waits = true;
+            }
+            if self.world.interrupt.wait(AGAIN) {
+                return Err(Error::Interrupted);
+            }
+        }
     }
 
     /// Removes what killed processes left behind where esker writes for itself.

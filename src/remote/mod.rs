@@ -254,7 +254,7 @@ pub struct PushOptions<'a> {
     pub project: [u8; 16],
     /// Older locks, newest first, whose snapshots may serve as bases.
     pub bases: &'a [Vec<Root>],
-    /// A directory for packs under way.
+    /// A directory for packs under way. The caller sees to it that one push at a time uses it.
     pub spool: &'a Path,
     /// How many transfers at once.
     pub jobs: usize,

@@ -145,6 +145,16 @@ impl Sandbox {
         Output::of(command, self.root())
     }
 
+    /// Starts esker and leaves it running; its stderr can be read.
+    pub(crate) fn start(&self, line: &str) -> std::process::Child {
+        let mut command = self.command(env!("CARGO_BIN_EXE_esker"));
+        command
+            .args(line.split_whitespace())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
     /// Runs esker, which must end with 0; returns what it says on stdout.
     pub(crate) fn ok(&self, line: &str) -> String {
         let output = self.esker(line);

@@ -1,11 +1,11 @@
 //! The directory for packs under way.
 //!
 //! It holds packs that are being sent, and for each that was sent a note of what is in it, until
-//! a segment on the remote says so. One push at a time uses it.
+//! a segment on the remote says so. One push at a time uses it; the caller sees to that.
 
 use std::path::{Path, PathBuf};
 
-use crate::fs::{self, LockGuard, TempFile};
+use crate::fs::{self, TempFile};
 use crate::hash::PackId;
 
 use super::super::Result;
@@ -19,17 +19,12 @@ const TEMP: &str = ".esker-tmp-";
 /// The spool of one remote.
 pub(super) struct Spool {
     dir: PathBuf,
-    _guard: Option<LockGuard>,
 }
 
 impl Spool {
-    /// Takes hold of it, waiting for another push, and removes what a killed one left.
+    /// Begins to use it, and removes what a killed push left.
     pub(super) fn open(dir: &Path, format: &Format) -> Result<Self> {
-        let guard = LockGuard::acquire(&dir.join("lock"))?;
-        let spool = Self {
-            _guard: Some(guard),
-            ..Self::peek(dir, format)
-        };
+        let spool = Self::peek(dir, format);
         for name in spool.names()? {
             if name.starts_with(TEMP) {
                 fs::remove_file(&spool.dir.join(name))?;
@@ -42,7 +37,6 @@ impl Spool {
     pub(super) fn peek(dir: &Path, format: &Format) -> Self {
         Self {
             dir: dir.join(&format.uuid),
-            _guard: None,
         }
     }
 
