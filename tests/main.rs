@@ -47,6 +47,8 @@ mod ls;
 #[cfg(test)]
 mod mv;
 #[cfg(test)]
+mod projects;
+#[cfg(test)]
 mod promises;
 #[cfg(test)]
 mod remote;

@@ -26,6 +26,17 @@ pub(crate) struct CliError {
     broken_pipe: bool,
 }
 
+/// An error for programs.
+#[derive(serde::Serialize)]
+pub(crate) struct Body<'a> {
+    code: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    details: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+}
+
 impl CliError {
     fn new(code: &'static str, exit: u8, message: String) -> Self {
         Self {
@@ -104,23 +115,19 @@ impl CliError {
             v: u32,
             error: Body<'a>,
         }
-        #[derive(serde::Serialize)]
-        struct Body<'a> {
-            code: &'a str,
-            message: &'a str,
-            #[serde(skip_serializing_if = "<[_]>::is_empty")]
-            details: &'a [String],
-            #[serde(skip_serializing_if = "Option::is_none")]
-            hint: Option<&'a str>,
-        }
-        let error = Body {
+        let error = self.body();
+        // Strings always serialise.
+        serde_json::to_string(&Document { v: 1, error }).unwrap_or_default()
+    }
+
+    /// What programs are told of it.
+    pub(crate) fn body(&self) -> Body<'_> {
+        Body {
             code: self.code,
             message: &self.message,
             details: &self.details,
             hint: self.hint.as_deref(),
-        };
-        // Strings always serialise.
-        serde_json::to_string(&Document { v: 1, error }).unwrap_or_default()
+        }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -27,6 +27,18 @@ impl Exit {
     /// Done.
     pub const DONE: Self = Self(DONE);
 
+    /// The one of two that matters more to a script: a bug, then an interrupt, missing data, a
+    /// remote, what could not be done, and a no.
+    pub fn or_worse(self, other: Self) -> Self {
+        const ORDER: [u8; 7] = [BUG, INTERRUPTED, DATA, REMOTE, CANNOT, NO, DONE];
+        let rank = |exit: Self| ORDER.iter().position(|code| *code == exit.0);
+        if rank(other) < rank(self) {
+            other
+        } else {
+            self
+        }
+    }
+
     /// `code` if it holds, else done.
     pub const fn when(holds: bool, code: u8) -> Self {
         if holds { Self(code) } else { Self::DONE }
@@ -36,5 +48,21 @@ impl Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_codes_the_gravest_stays() {
+        let codes = [DONE, NO, CANNOT, REMOTE, DATA, INTERRUPTED, BUG];
+        for (rank, worse) in codes.iter().enumerate() {
+            for better in &codes[..=rank] {
+                assert_eq!(Exit(*worse).or_worse(Exit(*better)).0, *worse);
+                assert_eq!(Exit(*better).or_worse(Exit(*worse)).0, *worse);
+            }
+        }
     }
 }

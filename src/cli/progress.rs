@@ -1,6 +1,5 @@
 //! Progress on a terminal as one bar, elsewhere as a line now and then; and the tale of stages.
 
-use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -98,11 +97,7 @@ impl Teller {
             false => "  ".to_owned(),
         };
         let bytes = [prefix.as_bytes(), line, b"\n"].concat();
-        // A closed stream leaves nobody to tell, and the stage goes on.
-        let _ = match stderr || self.ui.json || self.ui.quiet {
-            true => io::stderr().lock().write_all(&bytes),
-            false => io::stdout().lock().write_all(&bytes),
-        };
+        self.ui.pass_on(&bytes, stderr);
     }
 
     fn finished(&self, stage: &str, outcome: StageOutcome<'_>) -> String {

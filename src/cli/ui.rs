@@ -1,6 +1,8 @@
 //! The terminal: where answers and messages go, and how they are coloured.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::ValueEnum;
 
@@ -19,6 +21,28 @@ pub(crate) struct Ui {
     pub(crate) draws: bool,
     stdout_colour: bool,
     stderr_colour: bool,
+    /// Whether both streams are one terminal.
+    one_screen: bool,
+    part: Option<Arc<Part>>,
+    /// Whether a part was begun on stdout and on stderr.
+    begun: Arc<[AtomicBool; 2]>,
+}
+
+/// One project's part of an answer about several.
+#[derive(Debug)]
+struct Part {
+    name: String,
+    /// Whether stdout and stderr were told the name.
+    named: [AtomicBool; 2],
+    /// What the project answered, for programs.
+    answer: Mutex<Option<serde_json::Value>>,
+}
+
+/// One of the two streams.
+#[derive(Clone, Copy, Debug)]
+enum Stream {
+    Out,
+    Err,
 }
 
 /// When to use colours.
@@ -54,13 +78,67 @@ impl Ui {
             When::Auto => forced || (terminal && !dumb),
         };
         let terminal = io::stderr().is_terminal();
+        let screen = io::stdout().is_terminal();
         let wanted = !common.no_progress && variable("ESKER_NO_PROGRESS").is_none();
         Self {
             json: common.json,
             quiet: common.quiet,
             draws: terminal && wanted && !common.json && !common.quiet,
-            stdout_colour: colour(io::stdout().is_terminal()),
+            stdout_colour: colour(screen),
             stderr_colour: colour(terminal),
+            one_screen: screen && terminal,
+            part: None,
+            begun: Arc::default(),
+        }
+    }
+
+    /// The same for one project of several, whose name stands above what is said of it.
+    pub(crate) fn part(&self, name: &str) -> Self {
+        let part = Part {
+            name: name.to_owned(),
+            named: Default::default(),
+            answer: Mutex::default(),
+        };
+        Self {
+            part: Some(Arc::new(part)),
+            ..self.clone()
+        }
+    }
+
+    /// What a part answered for programs: one object, with the name of its project.
+    pub(crate) fn into_answer(self) -> Option<serde_json::Value> {
+        let part = self.part?;
+        let mut answer = part.answer.lock().ok()?.take()?;
+        let name = part.name.clone();
+        answer
+            .as_object_mut()?
+            .insert("project".to_owned(), name.into());
+        Some(answer)
+    }
+
+    /// Names the project of a part before the first that is said of it on a stream, or on both if
+    /// they are one terminal.
+    fn begin(&self, stream: Stream) -> io::Result<()> {
+        let Some(part) = self.part.as_deref().filter(|_| !self.json) else {
+            return Ok(());
+        };
+        let screen = if self.one_screen { Stream::Out } else { stream } as usize;
+        if part.named[screen].swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let blank = match self.begun[screen].swap(true, Ordering::Relaxed) {
+            true => "\n",
+            false => "",
+        };
+        match stream {
+            Stream::Out => {
+                let name = part.head(self.stdout_colour);
+                writeln!(io::stdout().lock(), "{blank}{name}")
+            }
+            Stream::Err => {
+                let name = part.head(self.stderr_colour);
+                writeln!(io::stderr().lock(), "{blank}{name}")
+            }
         }
     }
 
@@ -71,16 +149,36 @@ impl Ui {
 
     /// Writes a line of the answer.
     pub(crate) fn answer(&self, line: &str) -> Result<(), CliError> {
-        writeln!(io::stdout().lock(), "{line}").map_err(CliError::output)
+        let begun = self.begin(Stream::Out);
+        begun
+            .and_then(|()| writeln!(io::stdout().lock(), "{line}"))
+            .map_err(CliError::output)
     }
 
-    /// Writes the answer as one JSON document, with its version first.
+    /// Passes on what a stage printed, as it is.
+    pub(crate) fn pass_on(&self, bytes: &[u8], stderr: bool) {
+        // A closed stream leaves nobody to tell, and the stage goes on.
+        let _ = match stderr || self.json || self.quiet {
+            true => self
+                .begin(Stream::Err)
+                .and_then(|()| io::stderr().lock().write_all(bytes)),
+            false => self
+                .begin(Stream::Out)
+                .and_then(|()| io::stdout().lock().write_all(bytes)),
+        };
+    }
+
+    /// Writes the answer as one JSON document, with its version first; a part only keeps it.
     pub(crate) fn json(&self, report: &impl serde::Serialize) -> Result<(), CliError> {
         #[derive(serde::Serialize)]
         struct Document<'a, T> {
             v: u32,
             #[serde(flatten)]
             report: &'a T,
+        }
+        if let Some(part) = &self.part {
+            part.keep(serde_json::to_value(report).map_err(CliError::json)?);
+            return Ok(());
         }
         let text = serde_json::to_string_pretty(&Document { v: 1, report });
         self.answer(&text.map_err(CliError::json)?)
@@ -89,8 +187,7 @@ impl Ui {
     /// Writes a line that is not the answer; nothing if quiet, or if the answer is JSON.
     pub(crate) fn say(&self, line: &str) {
         if !self.quiet && !self.json {
-            // A closed stderr leaves nobody to tell.
-            let _ = writeln!(io::stderr().lock(), "{line}");
+            self.tell(line);
         }
     }
 
@@ -102,22 +199,24 @@ impl Ui {
     /// Writes a warning.
     pub(crate) fn warn(&self, line: &str) {
         if !self.json {
-            let _ = writeln!(
-                io::stderr().lock(),
-                "{} {line}",
-                self.paint(Tone::Warning, "warning:")
-            );
+            self.tell(&format!("{} {line}", self.paint(Tone::Warning, "warning:")));
         }
     }
 
-    /// Writes an error: for people with its places and hints, or as one JSON object.
+    /// Writes an error: for people with its places and hints, or as one JSON object. In a part, it
+    /// is the answer of that project.
     pub(crate) fn error(&self, error: &CliError) {
-        let mut stderr = io::stderr().lock();
-        let text = match self.json {
-            true => error.to_json(),
-            false => error.to_text(&|tone, text| self.paint(tone, text)),
-        };
-        let _ = writeln!(stderr, "{text}");
+        match (&self.part, self.json) {
+            (Some(part), true) => part.keep_error(error),
+            (None, true) => self.tell(&error.to_json()),
+            (_, false) => self.tell(&error.to_text(&|tone, text| self.paint(tone, text))),
+        }
+    }
+
+    fn tell(&self, line: &str) {
+        // A closed stderr leaves nobody to tell.
+        let begun = self.begin(Stream::Err);
+        let _ = begun.and_then(|()| writeln!(io::stderr().lock(), "{line}"));
     }
 
     /// Colours text that goes to stderr.
@@ -128,6 +227,22 @@ impl Ui {
     /// Colours text that goes to stdout.
     pub(crate) fn paint_answer(&self, tone: Tone, text: &str) -> String {
         paint(self.stdout_colour, tone, text)
+    }
+}
+
+impl Part {
+    fn head(&self, colour: bool) -> String {
+        paint(colour, Tone::Bold, &format!("{}:", self.name))
+    }
+
+    fn keep(&self, answer: serde_json::Value) {
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+    }
+
+    fn keep_error(&self, error: &CliError) {
+        // Strings always serialise.
+        let body = serde_json::to_value(error.body()).unwrap_or_default();
+        self.keep(serde_json::json!({ "error": body }));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use git2::{ErrorCode, ObjectType, Oid, StatusOptions};
+use git2::{ErrorCode, ObjectType, Oid, StatusOptions, StatusShow};
 
 use super::revisions::oid;
 use super::{Asked, Error, Git, Result, Rev};
@@ -148,6 +148,25 @@ impl Git {
             .map(|entry| String::from_utf8_lossy(entry.path_bytes()).into_owned());
         let new: BTreeSet<String> = new.collect();
         Ok(new.into_iter().collect())
+    }
+
+    /// Files of this name anywhere in the working tree, but for those that git ignores; sorted. One
+    /// that is in the index need not be on disk.
+    pub fn files_named(&self, name: &str) -> Result<Vec<String>> {
+        let is_named = |path: &String| path.rsplit('/').next() == Some(name);
+        let mut options = StatusOptions::new();
+        options.include_untracked(true).include_ignored(false);
+        options.recurse_untracked_dirs(true);
+        options.show(StatusShow::Workdir);
+        options.pathspec(name).pathspec(format!("*/{name}"));
+        let action = "look for untracked files";
+        let statuses = self.repository.statuses(Some(&mut options)).asked(action)?;
+        let new = statuses
+            .iter()
+            .map(|entry| String::from_utf8_lossy(entry.path_bytes()).into_owned());
+        let mut found: BTreeSet<String> = new.filter(is_named).collect();
+        found.extend(self.tracked_below("")?.into_iter().filter(is_named));
+        Ok(found.into_iter().collect())
     }
 
     /// Files of git that differ from HEAD, untracked ones left out; sorted.

@@ -246,6 +246,43 @@ fn ignore_rules_are_those_of_git() {
 }
 
 #[test]
+fn files_of_a_name_are_found_unless_git_ignores_them() {
+    let sandbox = Sandbox::new();
+    for path in [
+        "deep/er/n.toml",
+        "gone/n.toml",
+        "an.toml",
+        "n.toml.old",
+        "changed/n.toml",
+    ] {
+        sandbox.write(path, "x");
+    }
+    sandbox.commit("one");
+    sandbox.write("changed/n.toml", "yy");
+    sandbox.git(&["rm", "-q", "--cached", "changed/n.toml"]);
+    fs::remove_file(&sandbox.root().join("gone/n.toml")).unwrap();
+    for path in [
+        ".gitignore",
+        "n.toml",
+        "new/dir/n.toml",
+        "data/n.toml",
+        "n.tomlx/a",
+    ] {
+        sandbox.write(path, "data/\n");
+    }
+    sandbox.git(&["init", "-q", "other"]);
+    sandbox.write("other/n.toml", "x");
+    let expected = [
+        "changed/n.toml",
+        "deep/er/n.toml",
+        "gone/n.toml",
+        "n.toml",
+        "new/dir/n.toml",
+    ];
+    assert_eq!(sandbox.open().files_named("n.toml").unwrap(), expected);
+}
+
+#[test]
 fn uncommitted_files_are_staged_or_changed_but_not_untracked() {
     let sandbox = Sandbox::new();
     for path in ["changed", "deleted", "same", "staged"] {

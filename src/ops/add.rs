@@ -231,6 +231,7 @@ fn check(site: &Site<'_>, lock: &Lock, graph: &Graph, path: &RelPath) -> Result<
     if init::is_own_file(path) {
         return Err(Error::OwnFile(path.clone()));
     }
+    site.refuse_nested(path)?;
     let there = fs::metadata(&path.to_path(&site.layout.root))?.is_some();
     let excluded = there.then(|| check_ignore::rule(site, path, false));
     if let Some(rule) = excluded.transpose()?.flatten() {

@@ -1,5 +1,6 @@
 //! `doctor`: what a bug report needs, and what is not as it should be.
 
+use super::projects::projects;
 use super::{Result, Site, World};
 use crate::fs;
 use crate::git::Git;
@@ -57,11 +58,20 @@ fn git_check(world: &World<'_>) -> Check {
 fn site_checks(site: &Site<'_>) -> Vec<Check> {
     vec![
         passed("project", site.layout.root.display().to_string()),
+        projects_check(site),
         lock_check(site),
         store_check(site),
         hooks_check(site),
         remotes_check(site),
     ]
+}
+
+/// How many there are in the repository; two of one id would share what this clone remembers.
+fn projects_check(site: &Site<'_>) -> Check {
+    match projects(site.world) {
+        Ok(projects) => passed("projects", format!("{} in this repository", projects.len())),
+        Err(error) => failed("projects", &error),
+    }
 }
 
 fn lock_check(site: &Site<'_>) -> Check {

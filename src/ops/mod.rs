@@ -24,6 +24,7 @@ pub mod ls;
 pub mod metrics;
 pub mod mv;
 pub mod params;
+pub mod projects;
 pub mod push;
 pub mod remotes;
 pub mod remove;
@@ -78,6 +79,14 @@ pub enum Error {
     /// `init` where there is a project.
     #[error("`{0}` is an esker project already")]
     AlreadyAProject(String),
+    /// Two projects that call themselves the same.
+    #[error("the projects `{first}` and `{second}` have the same id")]
+    SameProject {
+        /// One.
+        first: String,
+        /// The other.
+        second: String,
+    },
     /// Git ignores the lock, so it would never be committed.
     #[error("git ignores `esker.lock`, which has to be committed")]
     LockIgnored,

@@ -6,7 +6,6 @@ use super::reshape::{self, Taken};
 use super::{Error, Result, Site, World, init};
 use crate::fs;
 use crate::path::RelPath;
-use crate::project::layout::MANIFEST;
 use crate::project::{Lock, Recorded};
 use crate::tree::Entry;
 use crate::workspace::{self, Index, Placed, Rules};
@@ -176,11 +175,7 @@ fn check_target(
         let path = target.clone();
         return Err(Error::WrittenByStage { path, stage });
     }
-    for dir in target.ancestors() {
-        if fs::metadata(&dir.to_path(&site.layout.root).join(MANIFEST))?.is_some() {
-            return Err(workspace::Error::Nested(dir).into());
-        }
-    }
+    site.refuse_nested(target)?;
     let there = fs::metadata(&target.to_path(&site.layout.root))?.is_some();
     let tracked = reshape::look(&lock.data, &site.store, target)?.is_some();
     if tracked || (there && !done) {

@@ -9,10 +9,10 @@ use crate::git::{self, Git, Rev};
 use crate::path::RelPath;
 use crate::pipeline::Graph;
 use crate::progress::{Event, Interrupt, Progress};
-use crate::project::layout::LOCK;
+use crate::project::layout::{LOCK, MANIFEST};
 use crate::project::{Config, Layout, Lock, Manifest};
 use crate::store::Store;
-use crate::workspace::{Index, Scanner};
+use crate::workspace::{self, Index, Scanner};
 
 /// What lies outside the project: where the command was given, what its environment says, who
 /// listens, and who may ask it to stop.
@@ -27,6 +27,17 @@ pub struct World<'w> {
     pub progress: &'w dyn Progress,
     /// Who may ask to stop.
     pub interrupt: &'w Interrupt,
+}
+
+impl<'w> World<'w> {
+    /// The same world as seen from another directory, with another listener.
+    pub fn within(&self, cwd: PathBuf, progress: &'w dyn Progress) -> Self {
+        Self {
+            cwd,
+            progress,
+            ..*self
+        }
+    }
 }
 
 /// A project, its repository and its store.
@@ -54,7 +65,7 @@ impl<'w> Site<'w> {
         let git = Git::discover(&world.cwd)?;
         let cwd = canonical(&world.cwd);
         let root = Layout::find_root(&cwd, git.workdir())?;
-        let manifest = Manifest::load(&root.join(crate::project::layout::MANIFEST))?;
+        let manifest = Manifest::load(&root.join(MANIFEST))?;
         let layout = Layout {
             workdir: git.workdir().to_path_buf(),
             shared: git.common_dir().join("esker"),
@@ -171,6 +182,17 @@ impl<'w> Site<'w> {
             false => RelPath::resolve(self.within.as_ref(), typed)?,
         };
         relative.ok_or_else(|| Error::WholeProject(typed.to_owned()))
+    }
+
+    /// Fails at a path that is another project or lies in one.
+    pub fn refuse_nested(&self, path: &RelPath) -> Result<()> {
+        for dir in path.ancestors().chain([path.clone()]) {
+            let manifest = dir.to_path(&self.layout.root).join(MANIFEST);
+            if fs::metadata(&manifest)?.is_some_and(|found| found.is_file()) {
+                return Err(workspace::Error::Nested(dir).into());
+            }
+        }
+        Ok(())
     }
 
     /// Takes paths that must be tracked, be outputs, hold such paths or lie inside them.

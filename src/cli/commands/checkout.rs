@@ -1,6 +1,7 @@
 use super::super::exit;
 use super::super::render;
 use super::super::ui::Tone;
+use super::everywhere::Everywhere;
 use super::{CliError, Exit, Ui, World};
 use crate::ops::Missing;
 use crate::ops::checkout::{CheckoutOptions, CheckoutReport, checkout};
@@ -21,7 +22,7 @@ const SHOWN: usize = 10;
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
     /// Paths; none: everything
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", conflicts_with = "all_projects")]
     paths: Vec<String>,
     /// Take the record of this commit instead of the lock on disk
     #[arg(long, value_name = "REV")]
@@ -29,6 +30,8 @@ pub(crate) struct Args {
     /// Move what is in the way and saved nowhere into the park, instead of refusing
     #[arg(short, long)]
     force: bool,
+    #[command(flatten)]
+    pub(super) everywhere: Everywhere,
 }
 
 pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {

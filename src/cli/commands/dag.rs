@@ -1,4 +1,5 @@
 use super::super::ui::Tone;
+use super::everywhere::Everywhere;
 use super::{CliError, Exit, Ui, World};
 use crate::ops::dag::{DagNode, DagReport, dag};
 use crate::ops::status::StageState;
@@ -17,6 +18,8 @@ pub(crate) struct Args {
     /// As a Graphviz graph
     #[arg(long, group = "form")]
     dot: bool,
+    #[command(flatten)]
+    pub(super) everywhere: Everywhere,
 }
 
 pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {

@@ -1,4 +1,5 @@
 use super::super::render;
+use super::everywhere::Everywhere;
 use super::{CliError, Exit, Ui, World};
 use crate::ops::diff::diff;
 
@@ -12,8 +13,10 @@ pub(crate) struct Args {
     #[arg(value_name = "REV", num_args = 0..=2)]
     revs: Vec<String>,
     /// Compare only these paths, given behind `--`
-    #[arg(value_name = "PATH", last = true)]
+    #[arg(value_name = "PATH", last = true, conflicts_with = "all_projects")]
     paths: Vec<String>,
+    #[command(flatten)]
+    pub(super) everywhere: Everywhere,
 }
 
 pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {

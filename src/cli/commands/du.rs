@@ -1,4 +1,5 @@
 use super::super::render::{self, Align};
+use super::everywhere::Everywhere;
 use super::{CliError, Exit, Ui, World};
 use crate::ops::du::{Sizes, du};
 
@@ -9,8 +10,10 @@ use crate::ops::du::{Sizes, du};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Tracked paths, or paths above them; none: all
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", conflicts_with = "all_projects")]
     paths: Vec<String>,
+    #[command(flatten)]
+    pub(super) everywhere: Everywhere,
 }
 
 pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {

@@ -1,5 +1,6 @@
 use super::super::exit;
 use super::super::render;
+use super::everywhere::Everywhere;
 use super::push::{Transfer, tell_missing};
 use super::{CliError, Exit, Ui, World};
 use crate::ops::fetch::{FetchReport, fetch};
@@ -8,10 +9,12 @@ use crate::ops::fetch::{FetchReport, fetch};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Paths; none: all that the lock records
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", conflicts_with = "all_projects")]
     paths: Vec<String>,
     #[command(flatten)]
     transfer: Transfer,
+    #[command(flatten)]
+    pub(super) everywhere: Everywhere,
 }
 
 pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {

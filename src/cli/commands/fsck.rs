@@ -1,6 +1,7 @@
 use super::super::exit;
 use super::super::render;
 use super::super::ui::Tone;
+use super::everywhere::Everywhere;
 use super::{CliError, Exit, Ui, World};
 use crate::ops::fsck::{
     Depth, FsckOptions, FsckReport, Kind, Problem, Record, Source, State, fsck,
@@ -28,6 +29,8 @@ pub(crate) struct Args {
     /// Bring back what is damaged or missing, from the workspace or the default remote
     #[arg(long)]
     repair: bool,
+    #[command(flatten)]
+    pub(super) everywhere: Everywhere,
 }
 
 pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {

@@ -1,6 +1,6 @@
 use super::super::exit;
 use super::super::ui::Tone;
-use super::{CliError, Exit, Ui, World, checkout, push};
+use super::{CliError, Exit, Ui, World, checkout, everywhere, push};
 use crate::ops::hooks::{after_switch, before_push};
 use crate::{ops, project};
 
@@ -26,6 +26,18 @@ pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Exit {
 
 /// Never fails git: whatever goes wrong is told, and git goes on.
 fn post(name: &str, ui: &Ui, world: &World<'_>) {
+    let ended = everywhere::each(ui, world, |ui, world| {
+        switch(name, ui, world);
+        Exit::DONE
+    });
+    match ended {
+        // A revision from before there was a project has nothing to switch.
+        Ok(_) | Err(ops::Error::Project(project::Error::NoProject)) => {}
+        Err(error) => ui.error(&CliError::from(error)),
+    }
+}
+
+fn switch(name: &str, ui: &Ui, world: &World<'_>) {
     match after_switch(world, name) {
         Ok(Some(report)) => {
             if !report.switched.is_empty() {
@@ -39,29 +51,36 @@ fn post(name: &str, ui: &Ui, world: &World<'_>) {
             }
         }
         Ok(None) => {}
-        // A revision from before there was a project has nothing to switch.
-        Err(ops::Error::Project(project::Error::NoProject)) => {}
         Err(error) => ui.error(&CliError::from(error)),
     }
 }
 
+/// Sends what it can of every project, and stops the push if anything is left.
 fn pre_push(ui: &Ui, world: &World<'_>) -> Exit {
-    let report = match before_push(world) {
-        Ok(Some(report)) => report,
-        Ok(None) | Err(ops::Error::Project(project::Error::NoProject)) => return Exit::DONE,
+    match everywhere::each(ui, world, send) {
+        Ok(Exit::DONE) | Err(ops::Error::Project(project::Error::NoProject)) => Exit::DONE,
+        Ok(_) => stopped(ui),
         Err(error) => {
             ui.error(&CliError::from(error));
-            return stopped(ui);
+            stopped(ui)
+        }
+    }
+}
+
+fn send(ui: &Ui, world: &World<'_>) -> Exit {
+    let report = match before_push(world) {
+        Ok(Some(report)) => report,
+        Ok(None) => return Exit::DONE,
+        Err(error) => {
+            ui.error(&CliError::from(error));
+            return Exit(exit::NO);
         }
     };
-    if !report.missing.is_empty() {
-        push::tell_missing(ui, &report.missing, "here");
-        return stopped(ui);
-    }
     if report.objects > 0 {
         ui.say(&format!("esker: {}", push::summary(&report)));
     }
-    Exit::DONE
+    push::tell_missing(ui, &report.missing, "here");
+    Exit::when(!report.missing.is_empty(), exit::NO)
 }
 
 fn stopped(ui: &Ui) -> Exit {

@@ -1,4 +1,5 @@
 use super::super::exit;
+use super::everywhere::Everywhere;
 use super::{CliError, Exit, Ui, World};
 use crate::ops::lock::{lock_check, lock_resolve};
 use crate::project::lock::Side;
@@ -25,6 +26,8 @@ pub(crate) struct Args {
     /// Take blocks that both sides changed from the branch being merged
     #[arg(long, requires = "resolve")]
     theirs: bool,
+    #[command(flatten)]
+    pub(super) everywhere: Everywhere,
 }
 
 pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {

@@ -1,6 +1,7 @@
 use super::super::exit;
 use super::super::render::{self, Align};
 use super::super::ui::Tone;
+use super::everywhere::Everywhere;
 use super::{CliError, Exit, Ui, World};
 use crate::ops::ls::{LsEntry, LsKind, LsOptions, ls};
 
@@ -17,7 +18,7 @@ use crate::ops::ls::{LsEntry, LsKind, LsOptions, ls};
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
     /// A tracked path, or one inside or above tracked paths
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", conflicts_with = "all_projects")]
     path: Option<String>,
     /// List the record of this commit instead of the lock on disk
     #[arg(long, value_name = "REV")]
@@ -25,6 +26,8 @@ pub(crate) struct Args {
     /// List every file, not one level
     #[arg(short = 'R', long)]
     recursive: bool,
+    #[command(flatten)]
+    pub(super) everywhere: Everywhere,
 }
 
 pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {

@@ -1,5 +1,6 @@
 use super::super::exit;
 use super::super::render::{self, Align};
+use super::everywhere::Everywhere;
 use super::{CliError, Exit, Ui, World};
 use crate::ops::metrics::{MetricsDiffReport, MetricsShowReport, metrics_diff, metrics_show};
 
@@ -8,6 +9,8 @@ use crate::ops::metrics::{MetricsDiffReport, MetricsShowReport, metrics_diff, me
 pub(crate) struct Args {
     #[command(subcommand)]
     command: MetricsCommand,
+    #[command(flatten)]
+    pub(super) everywhere: Everywhere,
 }
 
 #[derive(Debug, clap::Subcommand)]

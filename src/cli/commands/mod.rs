@@ -10,6 +10,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod du;
+mod everywhere;
 mod fetch;
 mod fsck;
 mod hook;
@@ -41,6 +42,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::ui::{Ui, When};
 use crate::ops::World;
+use everywhere::Everywhere;
 
 /// Versions data and pipelines for machine learning beside your git commits
 ///
@@ -121,8 +123,39 @@ pub(crate) enum Command {
     Hook(hook::Args),
 }
 
-/// Runs a command.
+/// Runs a command in the nearest project, or in every one.
 pub(crate) fn run(command: &Command, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
+    match command.everywhere().is_some_and(Everywhere::is_asked) {
+        true => everywhere::run(command, ui, world),
+        false => run_here(command, ui, world),
+    }
+}
+
+impl Command {
+    /// The flag of commands that can act on every project.
+    fn everywhere(&self) -> Option<&Everywhere> {
+        Some(match self {
+            Self::Status(args) => &args.everywhere,
+            Self::Checkout(args) => &args.everywhere,
+            Self::Ls(args) => &args.everywhere,
+            Self::Du(args) => &args.everywhere,
+            Self::Lock(args) => &args.everywhere,
+            Self::Stage(args) => &args.everywhere,
+            Self::Repro(args) => &args.everywhere,
+            Self::Dag(args) => &args.everywhere,
+            Self::Diff(args) => &args.everywhere,
+            Self::Params(args) => &args.everywhere,
+            Self::Metrics(args) => &args.everywhere,
+            Self::Push(args) => &args.everywhere,
+            Self::Fetch(args) => &args.everywhere,
+            Self::Pull(args) => &args.everywhere,
+            Self::Fsck(args) => &args.everywhere,
+            _ => return None,
+        })
+    }
+}
+
+fn run_here(command: &Command, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
     match command {
         Command::Init(args) => init::run(args, ui, world),
         Command::Add(args) => add::run(args, ui, world),

@@ -1,4 +1,5 @@
 use super::super::render::{self, Align};
+use super::everywhere::Everywhere;
 use super::{CliError, Exit, Ui, World};
 use crate::ops::params::{ParamsReport, params_diff};
 
@@ -7,6 +8,8 @@ use crate::ops::params::{ParamsReport, params_diff};
 pub(crate) struct Args {
     #[command(subcommand)]
     command: ParamsCommand,
+    #[command(flatten)]
+    pub(super) everywhere: Everywhere,
 }
 
 #[derive(Debug, clap::Subcommand)]

@@ -1,4 +1,5 @@
 use super::super::exit;
+use super::everywhere::Everywhere;
 use super::push::Transfer;
 use super::{CliError, Exit, Ui, World, checkout, fetch};
 use crate::ops::fetch::pull;
@@ -10,13 +11,15 @@ use crate::ops::fetch::pull;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Paths; none: all that the lock records
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", conflicts_with = "all_projects")]
     paths: Vec<String>,
     #[command(flatten)]
     transfer: Transfer,
     /// Move what is in the way and saved nowhere into the park, instead of refusing
     #[arg(short, long)]
     force: bool,
+    #[command(flatten)]
+    pub(super) everywhere: Everywhere,
 }
 
 pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {

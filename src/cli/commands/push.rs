@@ -1,6 +1,7 @@
 use super::super::exit;
 use super::super::render;
 use super::super::ui::Tone;
+use super::everywhere::Everywhere;
 use super::{CliError, Exit, Ui, World};
 use crate::git::Which;
 use crate::ops::Missing;
@@ -17,6 +18,8 @@ pub(crate) struct Args {
     /// Only say what would be sent
     #[arg(short = 'n', long)]
     dry_run: bool,
+    #[command(flatten)]
+    pub(super) everywhere: Everywhere,
 }
 
 /// Flags of all commands that talk to a remote.

@@ -1,6 +1,7 @@
 use super::super::exit;
 use super::super::render;
 use super::super::ui::Tone;
+use super::everywhere::Everywhere;
 use super::{CliError, Exit, Ui, World};
 use crate::ops::metrics::MetricChange;
 use crate::ops::repro::{Action, Failure, ReproOptions, ReproReport, StageRun, repro};
@@ -19,7 +20,7 @@ use crate::ops::repro::{Action, Failure, ReproOptions, ReproReport, StageRun, re
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
     /// Stages, outputs, or paths inside outputs; none: everything
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", conflicts_with = "all_projects")]
     targets: Vec<String>,
     /// Run so many stages at once
     #[arg(short, long, value_name = "N")]
@@ -36,6 +37,8 @@ pub(crate) struct Args {
     /// Neither restore from the run cache nor add to it
     #[arg(long)]
     no_run_cache: bool,
+    #[command(flatten)]
+    pub(super) everywhere: Everywhere,
 }
 
 pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {

@@ -1,4 +1,5 @@
 use super::super::render::{self, Align};
+use super::everywhere::Everywhere;
 use super::{CliError, Exit, Ui, World};
 use crate::ops::stages::stage_list;
 
@@ -7,6 +8,8 @@ use crate::ops::stages::stage_list;
 pub(crate) struct Args {
     #[command(subcommand)]
     command: StageCommand,
+    #[command(flatten)]
+    pub(super) everywhere: Everywhere,
 }
 
 #[derive(Debug, clap::Subcommand)]

@@ -1,6 +1,7 @@
 use super::super::exit;
 use super::super::render;
 use super::super::ui::Tone;
+use super::everywhere::Everywhere;
 use super::{CliError, Exit, Ui, World};
 use crate::ops::status::{
     DataState, DataStatus, HeadState, StageState, StageStatus, StatusOptions, StatusReport, status,
@@ -13,7 +14,7 @@ use crate::ops::status::{
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Paths or stages; none: everything
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", conflicts_with = "all_projects")]
     targets: Vec<String>,
     /// Exit with 1 if anything is changed or would run (data that is merely absent is no change)
     #[arg(long)]
@@ -21,6 +22,8 @@ pub(crate) struct Args {
     /// Also list what neither git nor esker knows, one line a directory
     #[arg(short, long)]
     untracked: bool,
+    #[command(flatten)]
+    pub(super) everywhere: Everywhere,
 }
 
 pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {

@@ -34,6 +34,11 @@ fn own_error(error: &Error, text: String) -> CliError {
         Error::AlreadyAProject(_) => {
             CliError::new("E0103", CANNOT, text).hint("see what it tracks: esker status")
         }
+        Error::SameProject { second, .. } => CliError::new("E0108", CANNOT, text).hint(format!(
+            "if one is a copy of the other, write another id into {}: {}",
+            manifest_of(second),
+            fresh_id()
+        )),
         Error::LockIgnored => CliError::new("E0104", CANNOT, text)
             .hint("find the rule with `git check-ignore -v esker.lock`, and remove it"),
         Error::NoRemote => CliError::new("E0401", CANNOT, text).hint("esker remote add NAME URL"),
@@ -62,6 +67,18 @@ fn own_error(error: &Error, text: String) -> CliError {
             .hint("esker checkout    (or `esker pull`, if this clone never had it)"),
         _ => tracking_error(error, text),
     }
+}
+
+fn manifest_of(project: &str) -> String {
+    match project {
+        "." => "`esker.toml`".to_owned(),
+        project => format!("`{project}/esker.toml`"),
+    }
+}
+
+fn fresh_id() -> String {
+    let bytes: [u8; 16] = crate::fs::random_bytes();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn tracking_error(error: &Error, text: String) -> CliError {
