@@ -479,3 +479,23 @@ fn parts_of_a_directory_are_added_and_dropped_without_the_rest() {
     let objects = sandbox.files("project/.git/esker/store/objects");
     assert_eq!(objects.len(), 1, "only what was named was read");
 }
+
+#[test]
+fn a_link_inside_a_tracked_directory_is_added_by_name_as_the_link_it_is() {
+    let sandbox = Sandbox::project();
+    sandbox.write("f", "file f");
+    sandbox.write("d/b", "file b");
+    sandbox.ok("add f d");
+    sandbox.sh("ln -s b d/link; ln -s ../f d/out");
+    let output = sandbox.esker("add d/out");
+    assert!(
+        output.code == 2 && output.stderr.contains("E0312"),
+        "{output}"
+    );
+    sandbox.remove("d/out");
+    sandbox.ok("add d/link");
+    assert_eq!(sandbox.json("status")["data"][0]["state"], "unchanged");
+    sandbox.sh("rm -rf d");
+    sandbox.ok("checkout");
+    assert_eq!(sandbox.sh("readlink d/link"), "b\n");
+}

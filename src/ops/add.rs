@@ -6,7 +6,7 @@ use crate::fs;
 use crate::path::RelPath;
 use crate::pipeline::Graph;
 use crate::project::{Lock, Recorded};
-use crate::tree::Tree;
+use crate::tree::{Entry, Tree};
 use crate::workspace::{self, Found, Index, Placed, Rules};
 
 /// What to add.
@@ -121,11 +121,6 @@ pub(super) struct Work<'s> {
 impl Work<'_> {
     pub(super) fn add_one(&mut self, lock: &mut Lock, path: &RelPath) -> Result<Added> {
         self.site.check_interrupt()?;
-        let mut scanner = match self.dry_run {
-            true => self.site.scanner(&mut self.index),
-            false => self.site.storing_scanner(&mut self.index),
-        };
-        let found = scanner.scan(path, Rules::Data)?;
         let holder = lock
             .data
             .keys()
@@ -133,11 +128,14 @@ impl Work<'_> {
             .cloned();
         let (root, found) = match holder {
             Some(root) if root != *path => {
-                let found = self.merge_into(&lock.data[&root], &root, path, found)?;
+                let entries = self.look_inside(&root, path)?;
+                let found = self.merge_into(&lock.data[&root], &root, path, entries)?;
                 (root, found)
             }
-            _ if found == Found::Missing => return Err(self.not_there(path)),
-            _ => (path.clone(), found),
+            _ => match self.look(path)? {
+                Found::Missing => return Err(self.not_there(path)),
+                found => (path.clone(), found),
+            },
         };
         if self.dry_run {
             return Ok(record(lock, root, &found));
@@ -151,6 +149,28 @@ impl Work<'_> {
         Ok(record(lock, root, &found))
     }
 
+    fn look(&mut self, path: &RelPath) -> Result<Found> {
+        let mut scanner = match self.dry_run {
+            true => self.site.scanner(&mut self.index),
+            false => self.site.storing_scanner(&mut self.index),
+        };
+        Ok(scanner.scan(path, Rules::Data)?)
+    }
+
+    /// What a tracked directory holds at a path. A link there is a link of that directory, and only
+    /// a look at the whole of it says whether it leads to something in it.
+    fn look_inside(&mut self, root: &RelPath, path: &RelPath) -> Result<Vec<(RelPath, Entry)>> {
+        let at = path.to_path(&self.site.layout.root);
+        if !fs::metadata(&at)?.is_some_and(|found| found.is_symlink()) {
+            let found = self.look(path)?;
+            return Ok(found_entries(path, &found));
+        }
+        let mut scanner = self.site.scanner(&mut self.index);
+        let all = found_entries(root, &scanner.scan(root, Rules::Data)?);
+        let here = all.into_iter().filter(|(at, _)| at.starts_with(path));
+        Ok(here.collect())
+    }
+
     /// The recorded tree of a directory with one path of it replaced by what is on disk; the
     /// rest need not be on disk.
     fn merge_into(
@@ -158,19 +178,19 @@ impl Work<'_> {
         recorded: &Recorded,
         root: &RelPath,
         path: &RelPath,
-        found: Found,
+        found: Vec<(RelPath, Entry)>,
     ) -> Result<Found> {
         let old = super::content::entries(&self.site.store, root, recorded)?;
         let missing = || crate::store::Error::Missing(recorded_node(recorded));
         let old = old.ok_or_else(missing)?;
-        if found == Found::Missing && !old.iter().any(|(at, _)| at.starts_with(path)) {
+        if found.is_empty() && !old.iter().any(|(at, _)| at.starts_with(path)) {
             return Err(self.not_there(path));
         }
         let mut entries: Vec<_> = old
             .into_iter()
             .filter(|(at, _)| !at.starts_with(path))
             .collect();
-        entries.extend(found_entries(path, &found));
+        entries.extend(found);
         let entries = entries
             .into_iter()
             .filter_map(|(at, entry)| Some((at.strip_prefix(root)?, entry)))
