@@ -104,3 +104,33 @@ fn resolving_without_conflicts_changes_nothing() {
     assert_eq!(sandbox.read("esker.lock"), lock);
     assert_eq!(sandbox.esker("lock").code, 2);
 }
+
+#[test]
+fn two_branches_that_tracked_a_directory_and_a_file_in_it_are_told_apart() {
+    let sandbox = Sandbox::project();
+    sandbox.git("checkout --quiet -b part");
+    sandbox.write("d/a", "a");
+    sandbox.ok("add d/a");
+    sandbox.git("add esker.lock && git commit --quiet --message Part");
+    let part = sandbox.read("esker.lock");
+    sandbox.git("checkout --quiet main");
+    sandbox.write("d/b", "b");
+    sandbox.ok("add d");
+    let whole = sandbox.read("esker.lock");
+    let block = &part[part.find("[data").unwrap()..];
+    sandbox.write("esker.lock", format!("{whole}\n{block}"));
+    for line in ["status", "checkout", "add d", "push"] {
+        let output = sandbox.esker(line);
+        assert!(
+            output.code == 2 && output.stderr.contains("E0305"),
+            "{line}: {output}"
+        );
+        assert!(
+            output.stderr.contains("esker remove d/a"),
+            "{line}: {output}"
+        );
+    }
+    sandbox.ok("remove d/a");
+    assert_eq!(sandbox.read("esker.lock"), whole);
+    assert_eq!(sandbox.json("status")["data"][0]["state"], "unchanged");
+}

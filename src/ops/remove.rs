@@ -69,7 +69,7 @@ pub enum OnDisk {
 pub fn remove(world: &World<'_>, options: &RemoveOptions) -> Result<RemoveReport> {
     let site = Site::open(world)?;
     let _guard = site.guard()?;
-    let mut lock = site.lock()?;
+    let mut lock = site.lock_as_it_is()?;
     let paths = targets(&site, &lock, &options.paths)?;
     let mut index = site.index();
     let deletions = match options.delete {

@@ -100,9 +100,10 @@ impl Block for PlacedItem {
     }
 }
 
-/// The block that a path is, or lies in.
+/// The block that a path is, or the nearest one that it lies in.
 pub(super) fn holder<B>(blocks: &BTreeMap<RelPath, B>, path: &RelPath) -> Option<RelPath> {
-    blocks.keys().find(|root| path.starts_with(root)).cloned()
+    let mut at_and_above = std::iter::once(path.clone()).chain(path.ancestors());
+    at_and_above.find(|root| blocks.contains_key(root))
 }
 
 /// What is recorded at a path, which need not be a block of its own; `None` if nothing is.

@@ -133,8 +133,21 @@ impl<'w> Site<'w> {
         Ok(())
     }
 
-    /// What is recorded now.
+    /// What is recorded now. Two branches that git has merged may have tracked a directory and
+    /// something in it: nothing goes on from there but `remove`.
     pub fn lock(&self) -> Result<Lock> {
+        let lock = self.lock_as_it_is()?;
+        for tracked in lock.data.keys() {
+            if let Some(path) = tracked.ancestors().find(|dir| lock.data.contains_key(dir)) {
+                let tracked = tracked.clone();
+                return Err(Error::HoldsTracked { path, tracked });
+            }
+        }
+        Ok(lock)
+    }
+
+    /// What is recorded now, even if it cannot be.
+    pub fn lock_as_it_is(&self) -> Result<Lock> {
         Ok(Lock::load(&self.layout.lock())?)
     }
 
