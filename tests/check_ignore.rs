@@ -124,3 +124,27 @@ fn what_an_ignore_file_excludes_is_not_added() {
     ");
     assert_eq!(sandbox.read("esker.lock"), lock);
 }
+
+/// Scenario 127.
+#[test]
+fn an_output_that_an_ignore_file_excludes_is_refused_before_anything_runs() {
+    let sandbox = Sandbox::project();
+    sandbox.append(
+        "esker.toml",
+        "\n[stage.s]\ncmd = \"mkdir out; echo 1 > out/x\"\nouts = [\"out\"]\n",
+    );
+    sandbox.write(".eskerignore", "out/\n");
+    insta::assert_snapshot!(sandbox.esker("repro"), @"
+    exit: 2
+    --- stderr
+    error[E0317]: `out` is excluded by .eskerignore:1: `out/`
+
+    hint: remove that line, or put `!` exceptions below it in .eskerignore
+    ");
+    assert!(!sandbox.exists("out"));
+    sandbox.write(".eskerignore", "");
+    sandbox.ok("repro");
+    // With the output there, the same rule is known to be about a directory.
+    sandbox.write(".eskerignore", "out\n");
+    assert_eq!(sandbox.esker("repro").code, 2);
+}

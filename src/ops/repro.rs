@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use super::facts::Observer;
 use super::status::ReasonReport;
-use super::{Error, Result, Site, World};
+use super::{Error, Result, Site, World, check_ignore};
+use crate::fs;
 use crate::path::{DepPath, RelPath};
 use crate::pipeline::{
     self, Facts, Graph, Message, MissingParam, Next, Reason, ReasonKind, Results, Runner,
@@ -154,6 +155,7 @@ pub fn repro(world: &World<'_>, options: &ReproOptions) -> Result<ReproReport> {
     let lock = site.lock()?;
     let graph = site.graph(&lock)?;
     let wanted = wanted(&graph, &options.targets)?;
+    refuse_ignored(&site, &graph, &wanted)?;
     let before = lock.clone();
     let mut repro = Repro::new(&site, &graph, lock, options)?;
     repro.check_inputs(&wanted)?;
@@ -176,6 +178,20 @@ pub fn repro(world: &World<'_>, options: &ReproOptions) -> Result<ReproReport> {
         report.to_commit = to_commit(&site, &graph, &repro.lock)?;
     }
     Ok(report)
+}
+
+/// Fails if an ignore file excludes an output, which could then not be seen. One that is not there
+/// yet may become a directory.
+fn refuse_ignored(site: &Site<'_>, graph: &Graph, wanted: &BTreeSet<String>) -> Result<()> {
+    let stages = wanted.iter().filter_map(|name| graph.stages().get(name));
+    for out in stages.flat_map(|stage| &stage.outs) {
+        let may_be_dir = fs::metadata(&out.to_path(&site.layout.root))?.is_none();
+        if let Some(rule) = check_ignore::rule(site, out, may_be_dir)? {
+            let path = out.clone();
+            return Err(Error::Ignored { path, rule });
+        }
+    }
+    Ok(())
 }
 
 /// A reproduction under way.
