@@ -80,6 +80,40 @@ fn every_command_of_a_session_exists() {
 }
 
 #[test]
+fn every_test_that_a_scenario_names_exists() {
+    let page = fs::read_to_string(root().join("docs/scenarios.md")).unwrap();
+    let mut n_tests = 0;
+    for row in page.lines().filter(|line| line.starts_with("| ")) {
+        let code = row.split('`').skip(1).step_by(2);
+        for name in code.filter(|code| code.contains("::")) {
+            let (room, function) = name.rsplit_once("::").unwrap();
+            let head = format!("fn {function}(");
+            let is_there = sources(room).iter().any(|text| text.contains(&head));
+            assert!(is_there, "`{name}`");
+            n_tests += 1;
+        }
+    }
+    assert!(n_tests > 70, "{n_tests}");
+}
+
+/// The files that a module named `a::b::tests` may lie in.
+fn sources(module: &str) -> Vec<String> {
+    let path = module.replace("::", "/");
+    let outer = path.strip_suffix("/tests").unwrap_or(&path);
+    let places = [
+        format!("tests/{path}.rs"),
+        format!("src/{path}.rs"),
+        format!("src/{path}/mod.rs"),
+        format!("src/{outer}.rs"),
+        format!("src/{outer}/mod.rs"),
+    ];
+    let texts = places
+        .iter()
+        .map(|place| fs::read_to_string(root().join(place)));
+    texts.filter_map(Result::ok).collect()
+}
+
+#[test]
 fn the_readers_of_pages_see_what_they_should() {
     let text = "[a](b.md) `[no](code)` [c](d.md#e)\n```text\n[no](fence)\n```\n[f](https://g)\n";
     assert_eq!(links(text), ["b.md", "d.md#e", "https://g"]);

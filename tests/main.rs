@@ -59,6 +59,8 @@ mod repro;
 #[cfg(test)]
 mod s3;
 #[cfg(test)]
+mod scenarios;
+#[cfg(test)]
 mod status;
 #[cfg(test)]
 mod undo;
