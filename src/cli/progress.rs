@@ -1,6 +1,6 @@
 //! Progress on a terminal as one bar, elsewhere as a line now and then; and the tale of stages.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -11,6 +11,8 @@ use crate::progress::{Event, Progress, Silent, StageOutcome, Work};
 
 /// How long work must last before a bar appears.
 const PATIENCE: Duration = Duration::from_millis(250);
+/// How often a bar is drawn anew.
+const FRAME: Duration = Duration::from_millis(50);
 /// How often a line appears where no bar can be drawn.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
@@ -20,19 +22,21 @@ pub(crate) fn for_ui(ui: &Ui) -> Box<dyn Progress> {
         true => Box::new(Silent),
         false => Box::new(Teller {
             ui: ui.clone(),
-            state: Mutex::default(),
+            state: Arc::default(),
         }),
     }
 }
 
 struct Teller {
     ui: Ui,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
 struct State {
     current: Option<Current>,
+    /// How many pieces of work have begun, so that who shows one knows when it is over.
+    begun: u64,
     /// Whether stages run side by side, so that their lines need names.
     side_by_side: bool,
     running: usize,
@@ -43,7 +47,7 @@ struct Current {
     files: (u64, u64),
     bytes: (u64, u64),
     since: Instant,
-    told: Instant,
+    lines: u32,
     bar: Option<ProgressBar>,
 }
 
@@ -51,24 +55,24 @@ impl Progress for Teller {
     fn event(&self, event: Event<'_>) {
         let mut state = self.state();
         match event {
-            Event::Started { work, files, bytes } => state.start(work, files, bytes),
+            Event::Started { work, files, bytes } => {
+                state.start(work, files, bytes);
+                self.show(state.begun);
+            }
             Event::Advanced { files, bytes } => {
                 if let Some(current) = &mut state.current {
-                    current.advance(&self.ui, files, bytes);
+                    current.files.0 += files;
+                    current.bytes.0 += bytes;
                 }
             }
-            Event::Finished => {
-                if let Some(Current { bar: Some(bar), .. }) = state.current.take() {
-                    bar.finish_and_clear();
-                }
-            }
-            Event::Waiting { holder } => self.ui.say(&waiting(holder)),
+            Event::Finished => state.finish(),
+            Event::Waiting { holder } => self.say(&state, &waiting(holder)),
             Event::Planned { .. } => {}
             Event::StageStarted { stage, reason } => {
                 state.running += 1;
                 state.side_by_side |= state.running > 1;
                 let mark = self.ui.paint(Tone::Bold, "▶");
-                self.ui.say(&format!("{mark} {stage:<11} {reason}"));
+                self.say(&state, &format!("{mark} {stage:<11} {reason}"));
             }
             Event::StageOutput {
                 stage,
@@ -79,7 +83,7 @@ impl Progress for Teller {
                 if matches!(outcome, StageOutcome::Ran { .. } | StageOutcome::Failed) {
                     state.running = state.running.saturating_sub(1);
                 }
-                self.ui.say(&self.finished(stage, outcome));
+                self.say(&state, &self.finished(stage, outcome));
             }
         }
     }
@@ -87,7 +91,34 @@ impl Progress for Teller {
 
 impl Teller {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
+    }
+
+    /// Shows a piece of work from now and then until it is over, whether or not it tells anything:
+    /// a large file is one event.
+    fn show(&self, number: u64) {
+        if self.ui.quiet || self.ui.json {
+            return;
+        }
+        let (ui, state) = (self.ui.clone(), Arc::clone(&self.state));
+        std::thread::spawn(move || {
+            loop {
+                std::thread::sleep(FRAME);
+                let mut state = locked(&state);
+                if state.begun != number {
+                    return;
+                }
+                let Some(current) = &mut state.current else {
+                    return;
+                };
+                current.show(&ui);
+            }
+        });
+    }
+
+    /// Says a line above the bar, if there is one.
+    fn say(&self, state: &State, line: &str) {
+        state.aside(|| self.ui.say(line));
     }
 
     /// A stage's lines keep their streams, unless stdout is for JSON alone.
@@ -97,7 +128,7 @@ impl Teller {
             false => "  ".to_owned(),
         };
         let bytes = [prefix.as_bytes(), line, b"\n"].concat();
-        self.ui.pass_on(&bytes, stderr);
+        state.aside(|| self.ui.pass_on(&bytes, stderr));
     }
 
     fn finished(&self, stage: &str, outcome: StageOutcome<'_>) -> String {
@@ -128,52 +159,103 @@ impl Teller {
 
 impl State {
     fn start(&mut self, work: Work, files: u64, bytes: u64) {
-        let now = Instant::now();
+        self.finish();
+        self.begun += 1;
         self.current = Some(Current {
             work,
             files: (0, files),
             bytes: (0, bytes),
-            since: now,
-            told: now,
+            since: Instant::now(),
+            lines: 0,
             bar: None,
         });
+    }
+
+    fn finish(&mut self) {
+        if let Some(Current { bar: Some(bar), .. }) = self.current.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Writes to the screen while the bar is out of the way.
+    fn aside(&self, write: impl FnOnce()) {
+        match &self.current {
+            Some(Current { bar: Some(bar), .. }) => bar.suspend(write),
+            _ => write(),
+        }
     }
 }
 
 impl Current {
-    fn advance(&mut self, ui: &Ui, files: u64, bytes: u64) {
-        self.files.0 += files;
-        self.bytes.0 += bytes;
+    fn show(&mut self, ui: &Ui) {
+        let elapsed = self.since.elapsed();
         if !ui.draws {
-            self.tell_line(ui);
-        } else if let Some(bar) = &self.bar {
-            bar.set_position(self.bytes.0);
-        } else if self.since.elapsed() >= PATIENCE {
-            self.bar = Some(self.draw());
+            if elapsed >= LINE_EVERY * (self.lines + 1) {
+                self.lines += 1;
+                ui.say(&format!("{}: {}", verb(self.work), self.counts(elapsed)));
+            }
+        } else if elapsed >= PATIENCE {
+            let (work, (done, total)) = (self.work, self.measure());
+            let counts = self.counts(elapsed);
+            let bar = self
+                .bar
+                .get_or_insert_with(|| bar(work, total, counts.clone()));
+            bar.set_position(done);
+            bar.set_message(counts);
         }
     }
 
-    fn draw(&self) -> ProgressBar {
-        let bar = ProgressBar::with_draw_target(
-            Some(self.bytes.1.max(self.bytes.0)),
-            ProgressDrawTarget::stderr_with_hz(20),
+    /// What the bar measures: bytes, or files where bytes are not known.
+    fn measure(&self) -> (u64, u64) {
+        match self.bytes.1 {
+            0 => self.files,
+            _ => self.bytes,
+        }
+    }
+
+    /// How much is done, how fast, and how long the rest will take.
+    fn counts(&self, elapsed: Duration) -> String {
+        let (done, total) = self.measure();
+        let text = |n| match self.bytes.1 {
+            0 => render::count(n, "file"),
+            _ => render::size(n),
+        };
+        let mut counts = match total {
+            0 => text(done),
+            _ => format!("{} / {}", text(done), text(total)),
+        };
+        #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+        let (rate, left) = (
+            done as f64 / elapsed.as_secs_f64(),
+            total.saturating_sub(done) as f64,
         );
-        let template = "{msg} {bar:30} {binary_bytes} / {binary_total_bytes} · {binary_bytes_per_sec} · eta {eta}";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("━╸─"));
+        if done > 0 && self.bytes.1 > 0 {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "rates are positive, and saturate"
+            )]
+            let per_second = render::size(rate as u64);
+            counts.push_str(&format!(" · {per_second}/s"));
         }
-        bar.set_message(verb(self.work));
-        bar.set_position(self.bytes.0);
-        bar
+        if done > 0 && total > 0 {
+            counts.push_str(&format!(" · eta {}", render::duration(left / rate)));
+        }
+        counts
     }
+}
 
-    fn tell_line(&mut self, ui: &Ui) {
-        if self.told.elapsed() >= LINE_EVERY {
-            self.told = Instant::now();
-            let (done, total) = (render::size(self.bytes.0), render::size(self.bytes.1));
-            ui.say(&format!("{}: {done} of {total}", verb(self.work)));
-        }
+fn bar(work: Work, total: u64, counts: String) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(20));
+    let bar = bar.with_prefix(verb(work)).with_message(counts);
+    match ProgressStyle::with_template("{prefix} {bar:20} {msg}") {
+        Ok(style) => bar.with_style(style.progress_chars("━╸─")),
+        Err(_) => bar,
     }
+}
+
+fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn waiting(holder: Option<(u32, &str)>) -> String {
@@ -191,5 +273,44 @@ fn verb(work: Work) -> &'static str {
         Work::Upload => "Uploading",
         Work::Download => "Downloading",
         Work::Verify => "Checking",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn work(files: (u64, u64), bytes: (u64, u64)) -> Current {
+        Current {
+            work: Work::Hash,
+            files,
+            bytes,
+            since: Instant::now(),
+            lines: 0,
+            bar: None,
+        }
+    }
+
+    #[test]
+    fn a_bar_says_how_much_how_fast_and_how_long() {
+        const MIB: u64 = 1 << 20;
+        for (files, bytes, text) in [
+            ((0, 1), (0, 600 * MIB), "0 B / 600 MiB"),
+            (
+                (3, 9),
+                (200 * MIB, 600 * MIB),
+                "200 MiB / 600 MiB · 50.0 MiB/s · eta 8.0s",
+            ),
+            (
+                (9, 9),
+                (600 * MIB, 600 * MIB),
+                "600 MiB / 600 MiB · 150 MiB/s · eta 0.0s",
+            ),
+            ((2, 4), (0, 0), "2 files / 4 files · eta 4.0s"),
+            ((2, 0), (0, 0), "2 files"),
+        ] {
+            let counts = work(files, bytes).counts(Duration::from_secs(4));
+            assert_eq!(counts, text);
+        }
     }
 }
