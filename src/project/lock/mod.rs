@@ -1,7 +1,6 @@
 //! `esker.lock`: what is recorded, read from any TOML order, written in one.
 //! `docs/format.md`, section "esker.lock", is its specification.
 
-mod place;
 mod read;
 mod resolve;
 mod write;

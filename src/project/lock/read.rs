@@ -8,10 +8,11 @@ use std::ops::Range;
 
 use toml_edit::{Document, InlineTable, Item, Key, TableLike};
 
-use super::place::locate;
 use super::{DepHash, Lock, Recorded, StageRecord, VERSION, resolve};
 use crate::path::{DepPath, RelPath};
+use crate::project::layout::LOCK;
 use crate::project::manifest::Command;
+use crate::project::source::Source;
 use crate::project::{Error, Result};
 use crate::value::{KeyPath, Leaves, Value};
 
@@ -323,7 +324,7 @@ impl Reader<'_> {
     fn damaged(&self, span: Option<Range<usize>>, message: impl Into<String>) -> Error {
         Error::LockDamaged {
             message: message.into(),
-            at: span.map(|span| Box::new(locate(self.text, span))),
+            at: span.map(|span| Box::new(Source::new(LOCK, self.text).location(&span))),
         }
     }
 }
