@@ -27,6 +27,7 @@ pub mod progress;
 pub mod project;
 pub mod remote;
 pub mod store;
+pub mod suggest;
 pub mod tree;
 pub mod value;
 pub mod workspace;

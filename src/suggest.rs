@@ -1,15 +1,30 @@
-//! Finds what may have been meant by a name that does not exist.
+//! Finds what may have been meant by a name that does not exist. Knows texts alone.
 
-/// The known name nearest to the wanted one, if any is near: at most a third of it is wrong.
-pub(super) fn closest<'a>(
-    wanted: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    nearest(wanted, known).map(|(_, name)| name)
+use std::cmp::Reverse;
+
+/// Comparing costs the product of both lengths, and no name that a person types is near this long.
+const MAX_WANTED: usize = 256;
+
+/// The known name nearest to the wanted one, if any is near: most of it is the same, or at most a
+/// third of it is wrong. Capitals do not matter.
+pub fn closest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if wanted.len() > MAX_WANTED {
+        return None;
+    }
+    let wanted = wanted.to_lowercase();
+    let likeness = |name: &&str| likeness(&wanted, name);
+    let near = known
+        .into_iter()
+        .filter_map(|name| Some((likeness(&name)?, name)));
+    let best = near.max_by(|(one, first), (other, second)| {
+        one.total_cmp(other)
+            .then_with(|| Reverse(first).cmp(&Reverse(second)))
+    });
+    best.map(|(_, name)| name)
 }
 
 /// Like [`closest`], and a path that only lies in another directory is near, too.
-pub(super) fn closest_path<'a>(
+pub fn closest_path<'a>(
     wanted: &str,
     known: impl IntoIterator<Item = &'a str> + Clone,
 ) -> Option<&'a str> {
@@ -19,15 +34,14 @@ pub(super) fn closest_path<'a>(
     })
 }
 
-fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Option<(usize, &'a str)> {
-    let limit = wanted.chars().count().max(3) / 3;
-    known
-        .into_iter()
-        // Two texts are at least as far apart as their lengths, and measuring that is cheap.
-        .filter(|name| name.chars().count().abs_diff(wanted.chars().count()) <= limit)
-        .map(|name| (strsim::osa_distance(wanted, name), name))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
+/// How alike two texts are, up to 1; `None` if they are not.
+fn likeness(wanted: &str, name: &str) -> Option<f64> {
+    let name = name.to_lowercase();
+    let likeness = strsim::jaro_winkler(wanted, &name);
+    let length = wanted.chars().count();
+    let typos = strsim::osa_distance(wanted, &name);
+    let is_near = likeness >= 0.8 || (typos <= length.max(3) / 3 && typos * 2 < length);
+    is_near.then_some(likeness)
 }
 
 fn file_name(path: &str) -> &str {
@@ -45,12 +59,22 @@ mod tests {
             ("trian", Some("train")),
             ("prepar", Some("prepare")),
             ("evalute", Some("evaluate")),
-            ("report", None),
+            ("TRAIN", Some("train")),
+            ("evaluate-all", Some("evaluate")),
+            ("t", None),
+            ("model", None),
             ("", None),
+            ("x", None),
         ];
         for (wanted, found) in table {
             assert_eq!(closest(wanted, known), found, "{wanted}");
         }
+    }
+
+    #[test]
+    fn a_long_text_is_no_name() {
+        let long = "x".repeat(1 << 20);
+        assert_eq!(closest(&long, [long.as_str()]), None);
     }
 
     #[test]

@@ -241,16 +241,7 @@ pub enum Error {
 /// The result of a verb.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The most similar of some names, if any is similar enough to be meant.
-pub(crate) fn did_you_mean<'a>(
-    word: &str,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
-    const SIMILAR: f64 = 0.8;
-    names
-        .into_iter()
-        .map(|name| (strsim::jaro_winkler(word, name), name))
-        .filter(|(similarity, _)| *similarity >= SIMILAR)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name.to_owned())
+/// The name that may have been meant.
+fn did_you_mean<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    crate::suggest::closest(word, names).map(str::to_owned)
 }

@@ -8,7 +8,6 @@ mod results;
 mod runner;
 mod schedule;
 mod stale;
-mod suggest;
 
 #[cfg(test)]
 mod testing;

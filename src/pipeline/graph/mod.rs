@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use self::order::Edges;
 use self::places::Places;
-use super::suggest::{closest, closest_path};
 use super::{Error, Result};
 use crate::path::{DepPath, RelPath};
 use crate::project::manifest::DepTarget;
 use crate::project::{Location, Manifest, StageSpec};
+use crate::suggest::{closest, closest_path};
 
 /// A stage with its references resolved.
 #[derive(Clone, Debug)]

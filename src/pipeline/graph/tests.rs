@@ -207,7 +207,7 @@ fn a_target_is_a_stage_or_something_one_writes() {
         ("trian", Some("train")),
         ("data/prepare", Some("data/prepared")),
         ("model.pkl", Some("models/model.pkl")),
-        ("data", None),
+        ("data", Some("data/prepared")),
         ("../x", None),
         ("/abs", None),
         ("", None),

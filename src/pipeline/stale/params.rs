@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::path::DepPath;
 use crate::pipeline::Stage;
-use crate::pipeline::suggest::closest;
 use crate::project::{Location, ParamSpec};
+use crate::suggest::closest;
 use crate::value::{KeyPath, Leaves, Value};
 
 /// A param that a stage asks for and no file has.

@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use toml_edit::{Document, Item, Key, Table, TableLike, Value};
 
-use super::{Source, Text, suggest};
+use super::{Source, Text};
 use crate::project::manifest::Location;
 use crate::project::{Error, Result};
+use crate::suggest::closest;
 
 /// A table of a text, with its title as people write it (`stage.train`; the root has none).
 pub(in crate::project) struct Section<'a> {
@@ -231,7 +232,7 @@ impl<'a> Section<'a> {
         };
         let mut error = entry.key.error(message);
         if let Error::Manifest { suggestion, .. } = &mut error {
-            *suggestion = suggest(entry.key.text, known);
+            *suggestion = closest(entry.key.text, known.iter().copied()).map(str::to_owned);
         }
         error
     }

@@ -1,5 +1,4 @@
 use super::*;
-use crate::project::source::suggest;
 use proptest::prelude::*;
 
 const WHOLE: &str = r#"# A whole one.
@@ -230,24 +229,6 @@ fn a_file_is_loaded_or_named() {
     crate::fs::replace(&path, b"# \xff").unwrap();
     let error = Manifest::load(&path).unwrap_err();
     assert_eq!(error.to_string(), "line 1 is not UTF-8");
-}
-
-#[test]
-fn typing_errors_find_their_word() {
-    let known = ["url", "default", "endpoint_url", "region", "deps"];
-    let cases = [
-        ("depz", Some("deps")),
-        ("DEPS", Some("deps")),
-        ("dpes", Some("deps")),
-        ("defautl", Some("default")),
-        ("endpoint", Some("endpoint_url")),
-        ("x", None),
-        ("branch", None),
-        ("", None),
-    ];
-    for (word, expected) in cases {
-        assert_eq!(suggest(word, &known).as_deref(), expected, "{word}");
-    }
 }
 
 proptest! {
