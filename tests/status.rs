@@ -278,6 +278,30 @@ fn targets_narrow_it_down() {
 }
 
 #[test]
+fn a_path_inside_a_directory_narrows_its_changes_down() {
+    let sandbox = Sandbox::project();
+    for name in ["a", "sub/b", "sub/c", "sub2/d"] {
+        sandbox.write(&format!("data/{name}"), name);
+    }
+    sandbox.ok("add data");
+    sandbox.commit("Data");
+    sandbox.write("data/a", "changed");
+    sandbox.write("data/sub/b", "changed");
+    sandbox.sh("mv data/sub/c data/moved");
+    insta::assert_snapshot!(sandbox.ok("status data/sub"), @"
+    Data:
+      ~ data
+          → data/moved  (was data/sub/c)  5 B
+          ~ data/sub/b  5 B → 7 B
+    Remote: none configured
+    ");
+    assert_eq!(sandbox.esker("status --check data/sub2").code, 0);
+    assert_eq!(sandbox.json("status data/sub2")["clean"], true);
+    let all = sandbox.json("status data")["data"][0]["changes"].clone();
+    assert_eq!(all.as_array().unwrap().len(), 3);
+}
+
+#[test]
 fn an_edit_of_the_same_size_right_after_add_is_seen() {
     let sandbox = Sandbox::project();
     for round in 0..20 {

@@ -193,7 +193,9 @@ pub fn status(world: &World<'_>, options: &StatusOptions) -> Result<StatusReport
     let mut data = Vec::new();
     for (path, recorded) in content::stored(&lock) {
         if chosen.has_path(&path) {
-            data.push(sides.status(&mut observer, path, recorded)?);
+            let mut status = sides.status(&mut observer, path, recorded)?;
+            chosen.narrow(&mut status);
+            data.push(status);
         }
     }
     data.extend(only_in_head(&head, &lock, &chosen));
@@ -485,6 +487,22 @@ impl Chosen {
 
     fn has_path(&self, path: &RelPath) -> bool {
         self.all || self.paths.iter().any(|chosen| chosen.overlaps(path))
+    }
+
+    /// Leaves of a directory's changes those at the chosen paths inside it.
+    fn narrow(&self, status: &mut DataStatus) {
+        let is_whole = |chosen: &RelPath| status.path.starts_with(chosen);
+        if self.all || self.paths.iter().any(is_whole) {
+            return;
+        }
+        let is_inside = |path: &RelPath| self.paths.iter().any(|chosen| path.starts_with(chosen));
+        status.changes.retain(|change| {
+            let from = change.from.as_ref();
+            change.whole || is_inside(&change.path) || from.is_some_and(is_inside)
+        });
+        if status.state == DataState::Modified && status.changes.is_empty() {
+            status.state = DataState::Unchanged;
+        }
     }
 
     fn has_stage(&self, name: &str) -> bool {
