@@ -1,5 +1,6 @@
 //! The terminal: where answers and messages go, and how they are coloured.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -151,7 +152,7 @@ impl Ui {
     pub(crate) fn answer(&self, line: &str) -> Result<(), CliError> {
         let begun = self.begin(Stream::Out);
         begun
-            .and_then(|()| writeln!(io::stdout().lock(), "{line}"))
+            .and_then(|()| print(&harmless(line)))
             .map_err(CliError::output)
     }
 
@@ -181,7 +182,7 @@ impl Ui {
             return Ok(());
         }
         let text = serde_json::to_string_pretty(&Document { v: 1, report });
-        self.answer(&text.map_err(CliError::json)?)
+        print(&text.map_err(CliError::json)?).map_err(CliError::output)
     }
 
     /// Writes a line that is not the answer; nothing if quiet, or if the answer is JSON.
@@ -208,7 +209,8 @@ impl Ui {
     pub(crate) fn error(&self, error: &CliError) {
         match (&self.part, self.json) {
             (Some(part), true) => part.keep_error(error),
-            (None, true) => self.tell(&error.to_json()),
+            // A closed stderr leaves nobody to tell.
+            (None, true) => drop(writeln!(io::stderr().lock(), "{}", error.to_json())),
             (_, false) => self.tell(&error.to_text(&|tone, text| self.paint(tone, text))),
         }
     }
@@ -216,7 +218,7 @@ impl Ui {
     fn tell(&self, line: &str) {
         // A closed stderr leaves nobody to tell.
         let begun = self.begin(Stream::Err);
-        let _ = begun.and_then(|()| writeln!(io::stderr().lock(), "{line}"));
+        let _ = begun.and_then(|()| writeln!(io::stderr().lock(), "{}", harmless(line)));
     }
 
     /// Colours text that goes to stderr.
@@ -246,6 +248,33 @@ impl Part {
     }
 }
 
+fn print(line: &str) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{line}")
+}
+
+/// A line without what could steer a terminal but for colours: a file may have any name.
+fn harmless(line: &str) -> Cow<'_, str> {
+    let steers = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !line.contains(steers) {
+        return Cow::Borrowed(line);
+    }
+    let mut clean = String::new();
+    for (at, c) in line.char_indices() {
+        match steers(c) && !is_colour(&line[at..]) {
+            true => clean.extend(c.escape_default()),
+            false => clean.push(c),
+        }
+    }
+    Cow::Owned(clean)
+}
+
+/// Whether a text begins with an order to change the colour.
+fn is_colour(text: &str) -> bool {
+    let order = text.strip_prefix("\u{1b}[");
+    let end = order.map(|order| order.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));
+    end.is_some_and(|end| end.starts_with('m'))
+}
+
 fn paint(colour: bool, tone: Tone, text: &str) -> String {
     if !colour {
         return text.to_owned();
@@ -259,4 +288,22 @@ fn paint(colour: bool, tone: Tone, text: &str) -> String {
         Tone::Bold => "1",
     };
     format!("\u{1b}[{code}m{text}\u{1b}[0m")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_steer_the_terminal() {
+        for (line, shown) in [
+            ("plain é 😀\ttab\nline", "plain é 😀\ttab\nline"),
+            ("\u{1b}[1;31mred\u{1b}[0m", "\u{1b}[1;31mred\u{1b}[0m"),
+            ("\u{1b}[2Jgone", "\\u{1b}[2Jgone"),
+            ("\u{1b}]0;title\u{7}", "\\u{1b}]0;title\\u{7}"),
+            ("back\r\u{8}\u{9b}", "back\\r\\u{8}\\u{9b}"),
+        ] {
+            assert_eq!(harmless(line), shown);
+        }
+    }
 }
