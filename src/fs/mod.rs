@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the room that writes")]
 
 mod clock;
+mod dir;
 mod fail;
 mod file;
 mod flush;
@@ -15,6 +16,7 @@ mod sweep;
 mod temp;
 
 pub use clock::{now_nanos, random_bytes};
+pub use dir::{Kind, Names, OpenDir, Stat};
 #[cfg(feature = "failpoints")]
 pub use fail::{FailHow, arm_fail_points, count_steps};
 pub use file::{
