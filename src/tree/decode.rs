@@ -291,7 +291,7 @@ impl Keys {
     fn end_entry(&mut self, key: &RelPath, target_len: usize) {
         let full = self
             .cutter
-            .takes_last(key.as_str(), self.suffix_len, target_len);
+            .takes_last(key.as_str().as_bytes(), self.suffix_len, target_len);
         self.is_full = full;
     }
 }

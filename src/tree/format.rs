@@ -48,7 +48,7 @@ impl Cutter {
     }
 
     /// Takes one more entry into the node; says whether the node ends after it.
-    pub(super) fn takes_last(&mut self, key: &str, suffix_len: usize, target_len: usize) -> bool {
+    pub(super) fn takes_last(&mut self, key: &[u8], suffix_len: usize, target_len: usize) -> bool {
         self.weight += suffix_len + WEIGHT_OF_ENTRY + target_len;
         let ends = self.weight >= MAX_WEIGHT
             || (self.weight >= MIN_WEIGHT && may_end_node(self.level, key));
@@ -60,8 +60,8 @@ impl Cutter {
 }
 
 /// Each level looks at bits of its own, so that a key that ends a leaf does not end its parent.
-fn may_end_node(level: u8, key: &str) -> bool {
-    let digest = Digest::of(key.as_bytes());
+fn may_end_node(level: u8, key: &[u8]) -> bool {
+    let digest = Digest::of(key);
     let at = 2 * usize::from(level);
     let bits = &digest.as_bytes()[at..at + 2];
     u16::from_le_bytes([bits[0], bits[1]]) & CHANCE_MASK == 0

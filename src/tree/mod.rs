@@ -11,11 +11,13 @@ mod format;
 mod order;
 mod read;
 mod reader;
+mod update;
 
 pub use decode::{NodeRefs, node_refs};
 pub use diff::{Change, ChangeKind, diff, find_renames};
-pub use encode::Encoded;
+pub use encode::{Encoded, Encoder, Summary};
 pub use format::MAX_NODE;
+pub use update::{Changes, Outline, Updated, is_whole, part, update};
 
 use crate::hash::{BlobId, TreeId};
 use crate::path::{self, RelPath};
@@ -234,6 +236,15 @@ impl Tree {
     /// The id alone.
     pub fn id(&self) -> TreeId {
         self.encode().root
+    }
+
+    /// What it is, in short.
+    pub fn summary(&self) -> Summary {
+        Summary {
+            root: self.id(),
+            files: self.files(),
+            bytes: self.bytes(),
+        }
     }
 
     /// Reads a tree back. `load` fetches the bytes of a node, which are checked here against

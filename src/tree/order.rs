@@ -23,7 +23,9 @@ pub(super) struct PathOrder {
 impl PathOrder {
     /// Takes the path that follows `previous`, which was the last one it took.
     pub(super) fn follow(&mut self, previous: Option<&str>, path: &str) -> Result<(), Clash> {
-        let shared = previous.map_or(0, |previous| shared_len(previous, path));
+        let shared = previous.map_or(0, |previous| {
+            shared_len(previous.as_bytes(), path.as_bytes())
+        });
         if previous.is_some_and(|previous| previous >= path) {
             return Err(Clash::NotAbove);
         }
@@ -39,8 +41,8 @@ impl PathOrder {
 }
 
 /// How many bytes two keys have in common at their beginning.
-pub(super) fn shared_len(a: &str, b: &str) -> usize {
-    let pairs = a.bytes().zip(b.bytes());
+pub(super) fn shared_len(a: &[u8], b: &[u8]) -> usize {
+    let pairs = a.iter().zip(b);
     pairs.take_while(|(a, b)| a == b).count()
 }
 

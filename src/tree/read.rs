@@ -105,7 +105,8 @@ impl<E: From<Error>, L: FnMut(TreeId) -> Result<Vec<u8>, E>> Walk<L> {
     }
 }
 
-fn check_child(level: u8, child: &Child, node: &Node) -> Result<(), Fault> {
+/// Checks a node against what its parent says of it.
+pub(super) fn check_child(level: u8, child: &Child, node: &Node) -> Result<(), Fault> {
     if node.level + 1 != level {
         return Err(Fault::Level);
     }
@@ -117,6 +118,6 @@ fn check_child(level: u8, child: &Child, node: &Node) -> Result<(), Fault> {
     Ok(())
 }
 
-fn damaged(id: TreeId, fault: Fault) -> Error {
+pub(super) fn damaged(id: TreeId, fault: Fault) -> Error {
     Error::Node { id, fault }
 }

@@ -61,6 +61,76 @@ fn boundaries(tree: &Tree) -> Vec<RelPath> {
     leaves.filter_map(|leaf| leaf.last().cloned()).collect()
 }
 
+/// Names that fill several leaves: long ones, so that not too many are needed.
+fn name(number: u16) -> RelPath {
+    let (dir, rest) = (number % 7, number / 7);
+    path(&format!("{dir}/{}{rest:04}", "x".repeat(200)))
+}
+
+/// A tree of several leaves and levels, and what becomes of it.
+fn large_tree_and_changes() -> impl Strategy<Value = (Tree, Changes)> {
+    let numbers = prop::collection::btree_set(0_u16..4_000, 0..1_500);
+    let edit = (0_u16..4_400, prop::option::weighted(0.6, any_entry()));
+    let edits = prop::collection::vec(edit, 0..40);
+    let cut = prop::option::of((0_u16..4_000, 0_u16..2_000));
+    (numbers, edits, cut).prop_map(|(numbers, edits, cut)| {
+        let old: Vec<_> = numbers
+            .iter()
+            .map(|number| (name(*number), Entry::EmptyDir))
+            .collect();
+        let mut changes = Changes::new();
+        if let Some((start, length)) = cut {
+            let gone = start..start.saturating_add(length);
+            let all = old.iter().enumerate();
+            let all = all.filter(|(at, _)| gone.contains(&(*at as u16)));
+            changes.extend(all.map(|(_, (path, _))| (path.clone(), None)));
+        }
+        changes.extend(edits.into_iter().map(|(number, new)| (name(number), new)));
+        (Tree::new(old).unwrap(), changes)
+    })
+}
+
+fn changed(old: &Tree, changes: &Changes) -> Result<Tree, Error> {
+    let mut map: BTreeMap<_, _> = entries(old).into_iter().collect();
+    for (path, entry) in changes {
+        match entry {
+            Some(entry) => map.insert(path.clone(), entry.clone()),
+            None => map.remove(path),
+        };
+    }
+    Tree::new(map.into_iter().collect())
+}
+
+/// Changes a tree by its nodes; the result is what all entries make anew, and its nodes are the
+/// new ones alone.
+fn check_update(old: &Tree, changes: &Changes) -> Result<(), TestCaseError> {
+    let encoded = old.encode();
+    let root = encoded.root;
+    let mut nodes: BTreeMap<_, _> = encoded.nodes.into_iter().collect();
+    let load = |id| Ok::<_, Error>(nodes[&id].clone());
+    let (updated, expected) = match (update(root, changes, load), changed(old, changes)) {
+        (Ok(updated), Ok(expected)) => (updated, expected),
+        (Err(Error::NotADirectory { .. }), Err(Error::NotADirectory { .. })) => return Ok(()),
+        other => return Err(TestCaseError::fail(format!("{other:?}"))),
+    };
+    prop_assert_eq!(updated.summary, expected.summary());
+    let needed: std::collections::BTreeSet<TreeId> = expected
+        .encode()
+        .nodes
+        .into_iter()
+        .map(|(id, _)| id)
+        .collect();
+    for (id, bytes) in updated.nodes {
+        prop_assert!(needed.contains(&id));
+        prop_assert!(nodes.insert(id, bytes).is_none(), "an old node");
+    }
+    let read = Tree::decode(updated.summary.root, |id| {
+        Ok::<_, Error>(nodes[&id].clone())
+    });
+    prop_assert_eq!(read.unwrap(), expected);
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn decoding_inverts_encoding(tree in any_tree()) {
@@ -135,5 +205,52 @@ proptest! {
         let new = Tree::new(new).unwrap();
         prop_assert_eq!(boundaries(&old), boundaries(&new));
         prop_assert_eq!(decode(&new.encode()).unwrap(), new);
+    }
+
+    #[test]
+    fn a_changed_tree_is_the_tree_made_anew(
+        old in any_tree(),
+        edits in prop::collection::btree_map("[ab](-?/?[abü]){0,4}", prop::option::of(any_entry()), 0..6),
+    ) {
+        let changes = edits.into_iter().map(|(text, entry)| (path(&text), entry));
+        check_update(&old, &changes.collect())?;
+    }
+
+    #[test]
+    fn a_part_is_what_lies_at_and_below_a_path(tree in any_tree(), at in "[ab](-?/?[abü]){0,2}") {
+        let encoded = tree.encode();
+        let nodes: BTreeMap<_, _> = encoded.nodes.into_iter().collect();
+        let at = path(&at);
+        let found = part(encoded.root, &at, |id| Ok::<_, Error>(nodes[&id].clone())).unwrap();
+        let mut expected = entries(&tree);
+        expected.retain(|(path, _)| path.starts_with(&at));
+        prop_assert_eq!(found, expected);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_changed_large_tree_is_the_tree_made_anew((old, changes) in large_tree_and_changes()) {
+        check_update(&old, &changes)?;
+    }
+
+    #[test]
+    fn a_part_may_lie_in_several_leaves((tree, _) in large_tree_and_changes(), dir in 0_u8..8) {
+        let encoded = tree.encode();
+        let root = encoded.root;
+        let nodes: BTreeMap<_, _> = encoded.nodes.into_iter().collect();
+        let load = |id: TreeId| Ok::<_, Error>(nodes[&id].clone());
+        let at = path(&dir.to_string());
+        let mut expected = entries(&tree);
+        expected.retain(|(path, _)| path.starts_with(&at));
+        prop_assert_eq!(part(root, &at, load).unwrap(), expected);
+        prop_assert!(is_whole(root, load, |_| true).unwrap());
+        let leaves = nodes.values().filter(|bytes| bytes[5] == 0);
+        let lost = leaves.map(|bytes| TreeId(Digest::derive(crate::hash::Context::TreeNode, bytes)));
+        for lost in lost.filter(|id| *id != root) {
+            prop_assert!(!is_whole(root, load, |id| id != lost).unwrap());
+        }
     }
 }

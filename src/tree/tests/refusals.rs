@@ -259,7 +259,7 @@ fn two_leaves(first: &[(&str, Entry)], second: &[(&str, Entry)]) -> Vec<Vec<u8>>
     let tree = tree(second);
     let behind = tree.encode().nodes[0].1.clone();
     let (end, _) = tree.iter().last().unwrap();
-    let shared = order::shared_len(last.as_str(), end.as_str());
+    let shared = order::shared_len(last.as_str().as_bytes(), end.as_str().as_bytes());
     let root = Raw::new(1)
         .child(0, last.as_str(), id_of(&leaf), files, bytes)
         .child(
@@ -332,7 +332,7 @@ fn nodes_that_end_too_early_or_too_late() {
     let late = entries
         .iter()
         .fold((Raw::new(0), ""), |(raw, before), (path, _)| {
-            let shared = order::shared_len(before, path.as_str());
+            let shared = order::shared_len(before.as_bytes(), path.as_str().as_bytes());
             (raw.file(shared, &path.as_str()[shared..], 1), path.as_str())
         });
     refuse("too late", &late.0, &Fault::Boundary);
@@ -353,7 +353,7 @@ fn a_leaf_that_ends_too_early_below_a_node_that_does_not() {
         let start = (Raw::new(level), "");
         let rebuilt = children.iter().fold(start, |(raw, before), child| {
             let key = child.last.as_str();
-            let shared = order::shared_len(before, key);
+            let shared = order::shared_len(before.as_bytes(), key.as_bytes());
             (
                 raw.child(shared, &key[shared..], child.id, child.files, child.bytes),
                 key,
