@@ -329,10 +329,27 @@ fn a_pattern_works_inside_a_tracked_directory() {
     sandbox.write("data/a.csv", "changed");
     sandbox.write("data/c.txt", "changed");
     sandbox.write("data/new.csv", "new");
-    sandbox.ok("add data/*.csv");
+    // One line for the directory, however many of its files match.
+    insta::assert_snapshot!(sandbox.esker("add data/*.csv"), @"
+    exit: 0
+    --- stderr
+    ~ data  7 files  49 B
+    next: git add esker.lock .gitignore
+    ");
     let changes = sandbox.json("status")["data"][0]["changes"].clone();
     assert_eq!(changes.as_array().unwrap().len(), 1);
     assert_eq!(changes[0]["path"], "data/c.txt");
+}
+
+#[test]
+fn a_path_goes_into_what_was_an_empty_directory() {
+    let sandbox = Sandbox::project();
+    files(&sandbox);
+    std::fs::create_dir(sandbox.path("data/none")).unwrap();
+    sandbox.ok("add data");
+    sandbox.write("data/none/deep/x", "x");
+    sandbox.ok("add data/none/deep/x");
+    assert_eq!(sandbox.json("status")["data"][0]["state"], "unchanged");
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! `add`: takes files and directories into the store and records them.
 
-use super::content::{found_entries, to_placed, to_recorded};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::content::{found_entries, recorded_dir, to_placed, to_recorded, write_nodes};
 use super::{Error, Result, Site, World, check_ignore, did_you_mean, globs, init, reshape};
 use crate::fs;
 use crate::path::RelPath;
 use crate::pipeline::Graph;
 use crate::project::{Lock, Recorded};
-use crate::tree::{Entry, Tree};
-use crate::workspace::{self, Found, Index, Placed, Rules};
+use crate::tree::{self, Entry, Outline, Updated};
+use crate::workspace::{self, Found, Index, Placed, PlacedItem, Rules};
 
 /// What to add.
 #[derive(Clone, Debug, Default)]
@@ -89,16 +91,15 @@ pub fn add(world: &World<'_>, options: &AddOptions) -> Result<AddReport> {
         site: &site,
         dry_run: options.dry_run,
     };
-    let mut report = AddReport {
-        paths: Vec::new(),
-        dry_run: options.dry_run,
-    };
-    for path in &paths {
-        if options.force {
+    if options.force {
+        for path in &paths {
             work.index.forget(path.as_str());
         }
-        report.paths.push(work.add_one(&mut lock, path)?);
     }
+    let report = AddReport {
+        paths: work.add(&mut lock, &paths)?,
+        dry_run: options.dry_run,
+    };
     if options.dry_run {
         let _ = work.index.save(&site.layout.index());
         return Ok(report);
@@ -119,83 +120,123 @@ pub(super) struct Work<'s> {
 }
 
 impl Work<'_> {
-    pub(super) fn add_one(&mut self, lock: &mut Lock, path: &RelPath) -> Result<Added> {
-        self.site.check_interrupt()?;
-        let holder = lock
-            .data
-            .keys()
-            .find(|root| path.starts_with(root))
-            .cloned();
-        let (root, found) = match holder {
-            Some(root) if root != *path => {
-                let entries = self.look_inside(&root, path)?;
-                let found = self.merge_into(&lock.data[&root], &root, path, entries)?;
-                (root, found)
+    /// Adds paths. All that lie in one tracked directory are worked into it at once.
+    pub(super) fn add(&mut self, lock: &mut Lock, paths: &[RelPath]) -> Result<Vec<Added>> {
+        let mut added = Vec::new();
+        let mut inside: BTreeMap<RelPath, Vec<&RelPath>> = BTreeMap::new();
+        for path in paths {
+            match reshape::holder(&lock.data, path) {
+                Some(root) if root != *path => inside.entry(root).or_default().push(path),
+                _ => added.push(self.add_whole(lock, path)?),
             }
-            _ => match self.look(path)? {
-                Found::Missing => return Err(self.not_there(path)),
-                found => (path.clone(), found),
-            },
-        };
-        if self.dry_run {
-            return Ok(record(lock, root, &found));
         }
-        if let Found::Dir(tree) = &found {
-            workspace::write_tree(&self.site.store, tree)?;
+        for (root, paths) in inside {
+            added.push(self.add_inside(lock, root, &paths)?);
         }
-        if let Some(item) = to_placed(&self.site.store, &found)? {
-            self.placed.paths.insert(root.clone(), item);
-        }
-        Ok(record(lock, root, &found))
+        added.sort_by(|one, other| one.path.cmp(&other.path));
+        Ok(added)
     }
 
-    fn look(&mut self, path: &RelPath) -> Result<Found> {
-        let mut scanner = match self.dry_run {
-            true => self.site.scanner(&mut self.index),
-            false => self.site.storing_scanner(&mut self.index),
-        };
-        Ok(scanner.scan(path, Rules::Data)?)
+    fn add_whole(&mut self, lock: &mut Lock, path: &RelPath) -> Result<Added> {
+        let found = self.scan(path)?;
+        if found == Found::Missing {
+            return Err(self.not_there(path));
+        }
+        let mut misfits = Vec::new();
+        let mut scanner = self.site.storing_scanner(&mut self.index);
+        match &found {
+            Found::Dir(dir) => scanner.each_name(path, dir, |below| {
+                if !fits_windows(below) {
+                    misfits.extend(RelPath::parse(below).map(|below| path.join(&below)));
+                }
+            })?,
+            _ if !fits_windows(path.as_str()) => misfits.push(path.clone()),
+            _ => {}
+        }
+        if !self.dry_run {
+            write_nodes(&mut scanner, path, &found)?;
+            let item = to_placed(&found).map(|item| (path.clone(), item));
+            self.placed.paths.extend(item);
+        }
+        let recorded = to_recorded(&found).expect("a missing path was refused above");
+        Ok(record(lock, path.clone(), recorded, misfits))
+    }
+
+    /// Works paths into the tree of the tracked directory that they lie in, of which the rest need
+    /// not be on disk.
+    fn add_inside(&mut self, lock: &mut Lock, root: RelPath, paths: &[&RelPath]) -> Result<Added> {
+        let site = self.site;
+        let tree = reshape::dir_of(&lock.data[&root], &root, paths[0])?;
+        let load = |id| workspace::node_of(&site.store, id);
+        let mut recorded = Outline::read(tree, load)?;
+        let mut changes = tree::Changes::new();
+        let mut filled = BTreeSet::new();
+        for path in paths {
+            let new = self.look_inside(&root, path)?;
+            let below = path.strip_prefix(&root);
+            let below = below.expect("the root is the directory that holds it");
+            let old = recorded.part(&below)?;
+            if new.is_empty() && old.is_empty() {
+                return Err(self.not_there(path));
+            }
+            changes.extend(old.into_iter().map(|(at, _)| (at, None)));
+            if !new.is_empty() {
+                filled.extend(below.ancestors());
+            }
+            let new = new.into_iter();
+            changes
+                .extend(new.filter_map(|(at, entry)| Some((at.strip_prefix(&root)?, Some(entry)))));
+        }
+        // What was an empty directory is one no longer.
+        for dir in filled {
+            if recorded.get(&dir)? == Some(Entry::EmptyDir) {
+                changes.insert(dir, None);
+            }
+        }
+        let updated = tree::update(tree, &changes, load)?;
+        self.record_update(lock, root, &changes, &updated)
     }
 
     /// What a tracked directory holds at a path. A link there is a link of that directory, and only
     /// a look at the whole of it says whether it leads to something in it.
     fn look_inside(&mut self, root: &RelPath, path: &RelPath) -> Result<Vec<(RelPath, Entry)>> {
         let at = path.to_path(&self.site.layout.root);
-        if !fs::metadata(&at)?.is_some_and(|found| found.is_symlink()) {
-            let found = self.look(path)?;
-            return Ok(found_entries(path, &found));
+        let is_link = fs::metadata(&at)?.is_some_and(|found| found.is_symlink());
+        if !is_link {
+            let found = self.scan(path)?;
+            return found_entries(&mut self.site.scanner(&mut self.index), path, &found);
         }
         let mut scanner = self.site.scanner(&mut self.index);
-        let all = found_entries(root, &scanner.scan(root, Rules::Data)?);
-        let here = all.into_iter().filter(|(at, _)| at.starts_with(path));
-        Ok(here.collect())
+        let found = scanner.scan(root, Rules::Data)?;
+        let all = found_entries(&mut scanner, root, &found)?.into_iter();
+        Ok(all.filter(|(at, _)| at.starts_with(path)).collect())
     }
 
-    /// The recorded tree of a directory with one path of it replaced by what is on disk; the
-    /// rest need not be on disk.
-    fn merge_into(
-        &self,
-        recorded: &Recorded,
-        root: &RelPath,
-        path: &RelPath,
-        found: Vec<(RelPath, Entry)>,
-    ) -> Result<Found> {
-        let old = super::content::entries(&self.site.store, root, recorded)?;
-        let missing = || crate::store::Error::Missing(recorded_node(recorded));
-        let old = old.ok_or_else(missing)?;
-        if found.is_empty() && !old.iter().any(|(at, _)| at.starts_with(path)) {
-            return Err(self.not_there(path));
+    fn record_update(
+        &mut self,
+        lock: &mut Lock,
+        root: RelPath,
+        changes: &tree::Changes,
+        updated: &Updated,
+    ) -> Result<Added> {
+        if !self.dry_run {
+            workspace::put_nodes(&self.site.store, updated)?;
+            let item = PlacedItem::Dir(updated.summary.root);
+            self.placed.paths.insert(root.clone(), item);
         }
-        let mut entries: Vec<_> = old
-            .into_iter()
-            .filter(|(at, _)| !at.starts_with(path))
-            .collect();
-        entries.extend(found);
-        let entries = entries
-            .into_iter()
-            .filter_map(|(at, entry)| Some((at.strip_prefix(root)?, entry)))
-            .collect();
-        Ok(Found::Dir(Tree::new(entries)?))
+        let new = changes.iter().filter(|(_, entry)| entry.is_some());
+        let misfits = new.filter(|(at, _)| !fits_windows(at.as_str()));
+        let misfits = misfits.map(|(at, _)| root.join(at)).collect();
+        Ok(record(lock, root, recorded_dir(updated.summary), misfits))
+    }
+
+    fn scan(&mut self, path: &RelPath) -> Result<Found> {
+        self.site.check_interrupt()?;
+        let mut scanner = match self.dry_run {
+            true => self.site.scanner(&mut self.index),
+            false => self.site.storing_scanner(&mut self.index),
+        };
+        Ok(scanner.scan(path, Rules::Data)?)
     }
 
     fn not_there(&self, path: &RelPath) -> Error {
@@ -219,28 +260,24 @@ impl Work<'_> {
     }
 }
 
-fn recorded_node(recorded: &Recorded) -> crate::hash::ObjectId {
-    let digest = recorded.hash.digest();
-    let digest = digest.unwrap_or(crate::hash::Digest::from_bytes([0; 32]));
-    crate::hash::TreeId(digest).into()
-}
-
-fn record(lock: &mut Lock, path: RelPath, found: &Found) -> Added {
-    let recorded = to_recorded(found).expect("a missing path was refused above");
+fn record(
+    lock: &mut Lock,
+    path: RelPath,
+    recorded: Recorded,
+    not_for_windows: Vec<RelPath>,
+) -> Added {
     let change = match lock.data.get(&path) {
         None => AddChange::Added,
         Some(old) if *old == recorded => AddChange::Unchanged,
         Some(_) => AddChange::Modified,
     };
-    let names = found_entries(&path, found);
-    let names = names.into_iter().map(|(path, _)| path);
     let added = Added {
         hash: recorded.hash.to_string(),
         size: recorded.size,
         files: recorded.files,
         change,
         not_ignored: !crate::git::can_be_ignored(&path),
-        not_for_windows: names.filter(|path| !fits_windows(path)).collect(),
+        not_for_windows,
         path: path.clone(),
     };
     lock.data.insert(path, recorded);
@@ -289,15 +326,20 @@ fn check(site: &Site<'_>, lock: &Lock, graph: &Graph, path: &RelPath) -> Result<
 }
 
 /// Whether Windows can hold a file of this name.
-fn fits_windows(path: &RelPath) -> bool {
+fn fits_windows(path: &str) -> bool {
     const DEVICES: [&str; 22] = [
         "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8",
         "com9", "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
     ];
-    path.components().all(|name| {
-        let stem = name.split('.').next().unwrap_or(name).to_ascii_lowercase();
+    path.split('/').all(|name| {
+        let stem = name.split('.').next().unwrap_or(name);
         let bad = |c: char| c.is_control() || r#"<>:"\|?*"#.contains(c);
-        !name.contains(bad) && !name.ends_with([' ', '.']) && !DEVICES.contains(&stem.as_str())
+        let ends_badly = name.ends_with([' ', '.']);
+        let is_device = matches!(stem.len(), 3 | 4)
+            && DEVICES
+                .iter()
+                .any(|device| stem.eq_ignore_ascii_case(device));
+        !name.contains(bad) && !ends_badly && !is_device
     })
 }
 
@@ -315,7 +357,7 @@ mod tests {
             ("x.", false),
             ("what?", false),
         ] {
-            assert_eq!(fits_windows(&RelPath::parse(name).unwrap()), fits, "{name}");
+            assert_eq!(fits_windows(name), fits, "{name}");
         }
     }
 }

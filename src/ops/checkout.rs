@@ -180,7 +180,7 @@ fn gather(
     let mut scanner = site.scanner(index);
     for root in outermost(&roots) {
         let found = scanner.scan(root, Rules::Data)?;
-        actual.extend(content::found_entries(root, &found));
+        actual.extend(content::found_entries(&mut scanner, root, &found)?);
     }
     let placed_everywhere = placed.to_tree(&site.store)?;
     let known = roots.clone();

@@ -10,7 +10,7 @@ use super::{Error, Result, Site, World};
 use crate::path::RelPath;
 use crate::pipeline::Graph;
 use crate::project::Lock;
-use crate::workspace::{self, Found, Placed};
+use crate::workspace::Placed;
 
 /// What was adopted.
 #[derive(Debug, Default, serde::Serialize)]
@@ -36,7 +36,7 @@ pub fn commit(world: &World<'_>, targets: &[String]) -> Result<CommitReport> {
     };
     for target in targets {
         if let Some(path) = tracked_path(&site, &lock, target) {
-            report.paths.push(work.add_one(&mut lock, &path)?);
+            report.paths.extend(work.add(&mut lock, &[path])?);
             let _ = work.index.save(&site.layout.index());
         } else {
             let stage = graph.target(target)?.name.clone();
@@ -75,23 +75,18 @@ fn adopt(
         });
     }
     let mut outs = BTreeMap::new();
-    let mut found_outs = BTreeMap::new();
     for path in &stage.outs {
         let found = observer.store(path)?.clone();
         let recorded = to_recorded(&found).ok_or_else(|| Error::NothingToCommit {
             stage: name.to_owned(),
             path: path.to_string(),
         })?;
-        if let Found::Dir(tree) = &found {
-            workspace::write_tree(&site.store, tree)?;
-        }
-        if let Some(item) = to_placed(&site.store, &found)? {
-            placed.paths.insert(path.clone(), item);
-        }
+        observer.write_nodes(path, &found)?;
+        let item = to_placed(&found).map(|item| (path.clone(), item));
+        placed.paths.extend(item);
         outs.insert(path.clone(), recorded);
-        found_outs.insert(path.clone(), found);
     }
-    let metrics = numbers_of(site, &found_outs)?;
+    let metrics = numbers_of(&mut observer, &stage.outs)?;
     let mut record = stage.record(&facts, outs, metrics)?;
     record.adopted = true;
     lock.stages.insert(name.to_owned(), record);

@@ -8,8 +8,8 @@ use crate::path::RelPath;
 use crate::project::manifest::DepTarget;
 use crate::project::{DepHash, Lock, Recorded};
 use crate::store::{self, Store};
-use crate::tree::{Entry, Tree};
-use crate::workspace::{self, Found, PlacedItem};
+use crate::tree::{Entry, Summary, Tree};
+use crate::workspace::{self, Found, PlacedItem, Scanner};
 
 /// Something that a verb needed and nobody here has.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -64,12 +64,17 @@ pub(super) fn to_recorded(found: &Found) -> Option<Recorded> {
             files: None,
             exec: *exec,
         }),
-        Found::Dir(tree) => Some(Recorded {
-            hash: ContentId::from(tree.id()),
-            size: tree.bytes(),
-            files: Some(tree.files()),
-            exec: false,
-        }),
+        Found::Dir(dir) => Some(recorded_dir(dir.summary)),
+    }
+}
+
+/// A directory, as the lock would record it.
+pub(super) fn recorded_dir(tree: Summary) -> Recorded {
+    Recorded {
+        hash: ContentId::from(tree.root),
+        size: tree.bytes,
+        files: Some(tree.files),
+        exec: false,
     }
 }
 
@@ -87,28 +92,40 @@ pub(super) fn dep_hash(recorded: &Recorded) -> DepHash {
 }
 
 /// What was found, entry by entry.
-pub(super) fn found_entries(path: &RelPath, found: &Found) -> Vec<(RelPath, Entry)> {
-    match found {
+pub(super) fn found_entries(
+    scanner: &mut Scanner<'_>,
+    path: &RelPath,
+    found: &Found,
+) -> Result<Vec<(RelPath, Entry)>> {
+    Ok(match found {
         Found::Missing => Vec::new(),
-        Found::Dir(tree) => tree.below(path),
+        Found::Dir(dir) => scanner.tree(path, dir)?.below(path),
         Found::File { id, size, exec } => {
             let (id, size, exec) = (*id, *size, *exec);
             vec![(path.clone(), Entry::File { id, size, exec })]
         }
-    }
+    })
 }
 
-/// What was found, as the baseline of the next checkout. The nodes of a tree go into the store.
-pub(super) fn to_placed(store: &Store, found: &Found) -> Result<Option<PlacedItem>> {
-    Ok(match found {
+/// Puts the nodes of the tree that was found into the store.
+pub(super) fn write_nodes(scanner: &mut Scanner<'_>, path: &RelPath, found: &Found) -> Result<()> {
+    if let Found::Dir(dir) = found {
+        scanner.write_tree(path, dir)?;
+    }
+    Ok(())
+}
+
+/// What was found, as the baseline of the next checkout. The nodes of a tree are in the store.
+pub(super) fn to_placed(found: &Found) -> Option<PlacedItem> {
+    match found {
         Found::Missing => None,
         Found::File { id, size, exec } => Some(PlacedItem::File {
             id: *id,
             size: *size,
             exec: *exec,
         }),
-        Found::Dir(tree) => Some(PlacedItem::Dir(workspace::write_tree(store, tree)?)),
-    })
+        Found::Dir(dir) => Some(PlacedItem::Dir(dir.summary.root)),
+    }
 }
 
 /// Whether the store has every file of some entries.

@@ -109,8 +109,9 @@ impl Listing {
         let mut index: Index = site.index();
         let mut entries = Vec::new();
         for path in stored(lock).keys() {
-            let found = site.scanner(&mut index).scan(path, Rules::Data)?;
-            entries.extend(content::found_entries(path, &found));
+            let mut scanner = site.scanner(&mut index);
+            let found = scanner.scan(path, Rules::Data)?;
+            entries.extend(content::found_entries(&mut scanner, path, &found)?);
         }
         let _ = index.save(&site.layout.index());
         Ok(Self {

@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::content::{to_dep_hash, to_recorded};
+use super::content::{found_entries, to_dep_hash, to_recorded, write_nodes};
 use super::{Result, Site};
 use crate::fs;
 use crate::metrics;
 use crate::path::{DepPath, RelPath};
 use crate::pipeline::{self, Facts, Graph, MissingParam, Stage};
 use crate::project::Lock;
+use crate::tree::Entry;
 use crate::value::Value;
 use crate::workspace::{Found, Index, Rules};
 
 /// Looks at paths, each at most once until it is told that they changed.
 pub(super) struct Observer<'s> {
-    site: &'s Site<'s>,
+    pub(super) site: &'s Site<'s>,
     pub(super) index: Index,
     /// What esker tracks or writes: counts although git ignores it.
     managed: Vec<RelPath>,
@@ -60,8 +61,12 @@ impl<'s> Observer<'s> {
         Ok((facts, missing))
     }
 
-    /// What lies at a dependency.
+    /// What lies at a dependency. One that is tracked or an output as a whole is looked at once.
     pub(super) fn dep(&mut self, path: &DepPath) -> Result<&Found> {
+        let managed = path.inside().filter(|path| self.managed.contains(path));
+        if let Some(path) = managed {
+            return self.out(&path);
+        }
         if !self.deps.contains_key(path) {
             let found = self
                 .site
@@ -82,6 +87,12 @@ impl<'s> Observer<'s> {
         Ok(&self.outs[path])
     }
 
+    /// What lies at an output or a tracked path, entry by entry.
+    pub(super) fn entries(&mut self, path: &RelPath) -> Result<Vec<(RelPath, Entry)>> {
+        let found = self.out(path)?.clone();
+        found_entries(&mut self.site.scanner(&mut self.index), path, &found)
+    }
+
     /// Reads a path anew, and stores what it reads.
     pub(super) fn store(&mut self, path: &RelPath) -> Result<&Found> {
         self.forget(std::slice::from_ref(path));
@@ -89,6 +100,11 @@ impl<'s> Observer<'s> {
         let found = scanner.scan(path, Rules::Data)?;
         self.outs.insert(path.clone(), found);
         Ok(&self.outs[path])
+    }
+
+    /// Puts the nodes of what was found at a path into the store.
+    pub(super) fn write_nodes(&mut self, path: &RelPath, found: &Found) -> Result<()> {
+        write_nodes(&mut self.site.scanner(&mut self.index), path, found)
     }
 
     /// Forgets what was seen at, above and below paths that changed.

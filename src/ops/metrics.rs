@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::content::found_entries;
+use super::facts::Observer;
 use super::revisions::{Side, sides};
 use super::{Result, Site, World};
 use crate::fs;
@@ -10,7 +10,6 @@ use crate::metrics::{self, Direction};
 use crate::path::{Patterns, RelPath};
 use crate::project::{Goal, Lock};
 use crate::value::{Leaves, Value};
-use crate::workspace::Found;
 
 /// The numbers of one side.
 #[derive(Debug, serde::Serialize)]
@@ -188,11 +187,15 @@ fn numbers(site: &Site<'_>, side: &Side) -> Result<(Numbers, Vec<MetricsError>)>
 }
 
 /// The numbers of the metrics files among a stage's outputs, as its record keeps them.
-pub(super) fn numbers_of(site: &Site<'_>, outs: &BTreeMap<RelPath, Found>) -> Result<Numbers> {
+pub(super) fn numbers_of(observer: &mut Observer<'_>, outs: &[RelPath]) -> Result<Numbers> {
+    let site = observer.site;
     let patterns = Patterns::new(site.manifest.metrics.iter().map(String::as_str))?;
     let mut numbers = Numbers::new();
-    for (path, found) in outs {
-        for (file, _) in found_entries(path, found) {
+    if site.manifest.metrics.is_empty() {
+        return Ok(numbers);
+    }
+    for path in outs {
+        for (file, _) in observer.entries(path)? {
             if !patterns.matches(&file) {
                 continue;
             }

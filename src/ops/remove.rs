@@ -220,8 +220,9 @@ fn plan_deletion(site: &Site<'_>, index: &mut Index, path: &RelPath) -> Result<C
             ..CheckoutPlan::default()
         });
     }
-    let found = site.scanner(index).scan(path, Rules::Data)?;
-    let actual = Tree::new(found_entries(path, &found))?;
+    let mut scanner = site.scanner(index);
+    let found = scanner.scan(path, Rules::Data)?;
+    let actual = Tree::new(found_entries(&mut scanner, path, &found)?)?;
     let saved = |id: BlobId| site.store.has(id);
     let plan = workspace::plan(&Tree::default(), &actual, &actual, &saved);
     if plan.refuse.is_empty() {

@@ -9,7 +9,7 @@ use crate::hash::{ContentId, TreeId};
 use crate::path::RelPath;
 use crate::project::Recorded;
 use crate::store::{self, Store};
-use crate::tree::{Entry, Tree};
+use crate::tree::{self, Changes, Entry, Summary, Tree};
 use crate::workspace::{self, PlacedItem};
 
 /// Entries by their path in the project.
@@ -21,10 +21,10 @@ pub(super) trait Block: Clone {
     fn entries(&self, store: &Store, root: &RelPath) -> Result<Entries>;
     /// A file.
     fn of_file(entry: &Entry) -> Option<Self>;
-    /// A directory, whose nodes go into the store.
-    fn of_tree(store: &Store, tree: &Tree) -> Result<Self>;
-    /// Whether it is a directory.
-    fn is_dir(&self) -> bool;
+    /// A directory, whose nodes are in the store.
+    fn of_dir(tree: Summary) -> Self;
+    /// The tree of a directory at `root`; `None` of a file.
+    fn tree(&self, root: &RelPath) -> Result<Option<TreeId>>;
 }
 
 /// Something taken out.
@@ -60,17 +60,16 @@ impl Block for Recorded {
         })
     }
 
-    fn of_tree(store: &Store, tree: &Tree) -> Result<Self> {
-        Ok(Self {
-            hash: ContentId::from(workspace::write_tree(store, tree)?),
-            size: tree.bytes(),
-            files: Some(tree.files()),
-            exec: false,
-        })
+    fn of_dir(tree: Summary) -> Self {
+        content::recorded_dir(tree)
     }
 
-    fn is_dir(&self) -> bool {
-        self.files.is_some()
+    fn tree(&self, root: &RelPath) -> Result<Option<TreeId>> {
+        let digest = self.hash.digest().ok_or_else(|| Error::ForeignHash {
+            path: root.clone(),
+            hash: self.hash.to_string(),
+        })?;
+        Ok(self.files.map(|_| TreeId(digest)))
     }
 }
 
@@ -91,12 +90,15 @@ impl Block for PlacedItem {
         }
     }
 
-    fn of_tree(store: &Store, tree: &Tree) -> Result<Self> {
-        Ok(Self::Dir(workspace::write_tree(store, tree)?))
+    fn of_dir(tree: Summary) -> Self {
+        Self::Dir(tree.root)
     }
 
-    fn is_dir(&self) -> bool {
-        matches!(self, Self::Dir(_))
+    fn tree(&self, _: &RelPath) -> Result<Option<TreeId>> {
+        Ok(match self {
+            Self::File { .. } => None,
+            Self::Dir(root) => Some(*root),
+        })
     }
 }
 
@@ -118,12 +120,12 @@ pub(super) fn look<B: Block>(
     if root == *path {
         return Ok(Some(Taken::Whole(blocks[&root].clone())));
     }
-    if !blocks[&root].is_dir() {
+    let (Some(tree), Some(below)) = (blocks[&root].tree(&root)?, path.strip_prefix(&root)) else {
         return Ok(None);
-    }
-    let mut entries = blocks[&root].entries(store, &root)?;
-    entries.retain(|(at, _)| at.starts_with(path));
-    Ok((!entries.is_empty()).then_some(Taken::Part(entries)))
+    };
+    let part = part_of(store, tree, &below)?.into_iter();
+    let part: Entries = part.map(|(at, entry)| (root.join(&at), entry)).collect();
+    Ok((!part.is_empty()).then_some(Taken::Part(part)))
 }
 
 /// Takes a path out: its block, or its part of the tree of the block it lies in. `None`, and
@@ -138,10 +140,10 @@ pub(super) fn take<B: Block>(
         (Some(Taken::Whole(_)), _) => {
             blocks.remove(path);
         }
-        (Some(Taken::Part(_)), Some(root)) => {
-            let mut rest = blocks[&root].entries(store, &root)?;
-            rest.retain(|(at, _)| !at.starts_with(path));
-            blocks.insert(root.clone(), B::of_tree(store, &tree_of(&root, rest)?)?);
+        (Some(Taken::Part(part)), Some(root)) => {
+            let gone = part.iter();
+            let gone = gone.filter_map(|(at, _)| Some((at.strip_prefix(&root)?, None)));
+            change(blocks, store, root.clone(), &gone.collect())?;
         }
         _ => {}
     }
@@ -170,14 +172,52 @@ pub(super) fn put<B: Block>(
         Taken::Whole(block) => block.entries(store, from)?,
         Taken::Part(entries) => entries,
     };
-    let mut entries = blocks[&root].entries(store, &root)?;
-    // Neither a directory that is empty no longer, nor the mark of a root that was.
-    entries.retain(|(at, entry)| *entry != Entry::EmptyDir || !to.starts_with(at));
-    entries.extend(moved.into_iter().map(|(at, entry)| {
+    let mut changes = opened(store, &blocks[&root], &root, to)?;
+    changes.extend(moved.into_iter().filter_map(|(at, entry)| {
         let at = at.strip_prefix(from).map_or(to.clone(), |at| to.join(&at));
-        (at, entry)
+        Some((at.strip_prefix(&root)?, Some(entry)))
     }));
-    blocks.insert(root.clone(), B::of_tree(store, &tree_of(&root, entries)?)?);
+    change(blocks, store, root, &changes)
+}
+
+/// The empty directories of a block that are empty no longer once something is at a path.
+fn opened<B: Block>(store: &Store, block: &B, root: &RelPath, path: &RelPath) -> Result<Changes> {
+    let mut changes = Changes::new();
+    let tree = dir_of(block, root, path)?;
+    let dirs = std::iter::once(path.clone()).chain(path.ancestors());
+    for dir in dirs.filter_map(|dir| dir.strip_prefix(root)) {
+        if part_of(store, tree, &dir)? == [(dir.clone(), Entry::EmptyDir)] {
+            changes.insert(dir, None);
+        }
+    }
+    Ok(changes)
+}
+
+/// The entries at and below a path of a tree.
+fn part_of(store: &Store, tree: TreeId, below: &RelPath) -> Result<Entries> {
+    let load = |id| workspace::node_of(store, id);
+    Ok(tree::part(tree, below, load)?)
+}
+
+/// The tree of the block at `root`, which must be a directory for something to lie at `path`.
+pub(super) fn dir_of<B: Block>(block: &B, root: &RelPath, path: &RelPath) -> Result<TreeId> {
+    block.tree(root)?.ok_or_else(|| {
+        let (above, path) = (root.clone(), path.clone());
+        tree::Error::NotADirectory { above, path }.into()
+    })
+}
+
+/// Changes the tree of a block.
+fn change<B: Block>(
+    blocks: &mut BTreeMap<RelPath, B>,
+    store: &Store,
+    root: RelPath,
+    changes: &Changes,
+) -> Result<()> {
+    let tree = dir_of(&blocks[&root], &root, &root)?;
+    let updated = tree::update(tree, changes, |id| workspace::node_of(store, id))?;
+    workspace::put_nodes(store, &updated)?;
+    blocks.insert(root, B::of_dir(updated.summary));
     Ok(())
 }
 
@@ -189,15 +229,14 @@ pub(super) fn block_of<B: Block>(
 ) -> Result<Option<B>> {
     match &entries[..] {
         [(at, entry)] if at == from && *entry != Entry::EmptyDir => Ok(B::of_file(entry)),
-        _ => B::of_tree(store, &tree_of(from, entries.clone())?).map(Some),
+        _ => {
+            let below = entries.iter().cloned();
+            let below = below.filter_map(|(at, entry)| Some((at.strip_prefix(from)?, entry)));
+            let tree = Tree::new(below.collect())?;
+            workspace::write_tree(store, &tree)?;
+            Ok(Some(B::of_dir(tree.summary())))
+        }
     }
-}
-
-/// Entries at and below a directory as its tree.
-fn tree_of(root: &RelPath, entries: Entries) -> Result<Tree> {
-    let below = entries.into_iter();
-    let below = below.filter_map(|(at, entry)| Some((at.strip_prefix(root)?, entry)));
-    Ok(Tree::new(below.collect())?)
 }
 
 #[cfg(test)]
@@ -217,6 +256,11 @@ mod tests {
         }
     }
 
+    fn dir_of_tree(store: &Store, tree: &Tree) -> Recorded {
+        workspace::write_tree(store, tree).unwrap();
+        Recorded::of_dir(tree.summary())
+    }
+
     struct Blocks {
         _dir: tempfile::TempDir,
         store: Store,
@@ -230,12 +274,9 @@ mod tests {
             let tree = ["a", "sub/b", "sub/c"].map(|name| (path(name), file(name)));
             let tree = Tree::new(tree.to_vec()).unwrap();
             let blocks = BTreeMap::from([
-                (path("dir"), Recorded::of_tree(&store, &tree).unwrap()),
+                (path("dir"), dir_of_tree(&store, &tree)),
                 (path("file"), Recorded::of_file(&file("file")).unwrap()),
-                (
-                    path("empty"),
-                    Recorded::of_tree(&store, &Tree::default()).unwrap(),
-                ),
+                (path("empty"), dir_of_tree(&store, &Tree::default())),
             ]);
             Self {
                 _dir: dir,

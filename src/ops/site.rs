@@ -233,7 +233,8 @@ impl<'w> Site<'w> {
         Scanner {
             root: &self.layout.root,
             index,
-            store: None,
+            store: &self.store,
+            keeps: false,
             progress: self.world.progress,
             interrupt: self.world.interrupt,
         }
@@ -242,7 +243,7 @@ impl<'w> Site<'w> {
     /// A scanner that stores what it reads.
     pub fn storing_scanner<'i>(&'i self, index: &'i mut Index) -> Scanner<'i> {
         Scanner {
-            store: Some(&self.store),
+            keeps: true,
             ..self.scanner(index)
         }
     }

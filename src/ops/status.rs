@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::content::{self, found_entries, to_recorded};
+use super::content::{self, to_recorded};
 use super::diff::{DataChange, file_change};
 use super::facts::Observer;
 use super::{Result, Site, World};
@@ -10,8 +10,7 @@ use crate::path::RelPath;
 use crate::pipeline::{self, Graph, Reason, ReasonKind, RunRecord, Stage};
 use crate::project::layout::MANIFEST;
 use crate::project::{Lock, Recorded};
-use crate::tree::{self, Tree};
-use crate::workspace::Found;
+use crate::tree::{self, Entry, Tree};
 
 /// Data and stages against their record.
 #[derive(Debug, serde::Serialize)]
@@ -351,7 +350,9 @@ impl Sides<'_> {
             _ => None,
         };
         let changes = match (&known, state) {
-            (Some(known), DataState::Modified) => file_changes(&path, known, found)?,
+            (Some(known), DataState::Modified) => {
+                file_changes(known.clone(), observer.entries(&path)?)?
+            }
             _ => Vec::new(),
         };
         let saved = || known.is_some_and(|known| content::all_saved(&self.site.store, &known));
@@ -368,12 +369,11 @@ impl Sides<'_> {
 }
 
 fn file_changes(
-    path: &RelPath,
-    known: &[(RelPath, tree::Entry)],
-    found: &Found,
+    known: Vec<(RelPath, Entry)>,
+    found: Vec<(RelPath, Entry)>,
 ) -> Result<Vec<DataChange>> {
-    let old = Tree::new(known.to_vec())?;
-    let new = Tree::new(found_entries(path, found))?;
+    let old = Tree::new(known)?;
+    let new = Tree::new(found)?;
     let changes = tree::find_renames(tree::diff(&old, &new));
     Ok(changes.into_iter().map(file_change).collect())
 }

@@ -2,6 +2,7 @@
 //! checkout plan and its application. Unaware of the lock, of stages, and of remotes.
 
 mod checkout;
+mod found;
 mod index;
 mod link;
 mod parallel;
@@ -13,6 +14,7 @@ mod scan;
 mod unprotect;
 
 pub use checkout::{Applied, CheckoutPlan, Refusal, apply, plan};
+pub use found::FoundDir;
 pub use index::Index;
 pub use link::stays_inside;
 pub use park::{Park, Parked, ParkedAct, expire_parked, parked_acts};
@@ -27,7 +29,7 @@ use std::path::PathBuf;
 use crate::hash::{ObjectKind, TreeId};
 use crate::path::{DepPath, RelPath};
 use crate::store::Store;
-use crate::tree::{self, Tree};
+use crate::tree::{self, Tree, Updated};
 
 /// What can go wrong in the workspace.
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +113,28 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// Reads a tree out of the store, every node checked.
 pub fn read_tree(store: &Store, root: TreeId) -> Result<Tree> {
-    Tree::decode(root, |id| store.read(id).map_err(Error::from))
+    Tree::decode(root, |id| node_of(store, id))
+}
+
+/// Reads the bytes of one node of a tree out of the store.
+pub fn node_of(store: &Store, id: TreeId) -> Result<Vec<u8>> {
+    Ok(store.read(id)?)
+}
+
+/// Puts the new nodes of a changed tree into the store.
+pub fn put_nodes(store: &Store, updated: &Updated) -> Result<()> {
+    for (_, bytes) in &updated.nodes {
+        store.put(ObjectKind::Node, bytes)?;
+    }
+    Ok(())
+}
+
+/// Whether the store has every node of a tree.
+fn has_tree(store: &Store, root: TreeId) -> Result<bool> {
+    match tree::is_whole(root, |id| node_of(store, id), |id| store.has(id)) {
+        Err(Error::Store(_) | Error::Tree(_)) => Ok(false),
+        is_whole => is_whole,
+    }
 }
 
 /// Puts a tree's nodes into the store, children before parents.

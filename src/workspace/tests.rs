@@ -66,7 +66,8 @@ impl Sandbox {
         Scanner {
             root,
             index: &mut self.index,
-            store: store.then_some(&self.store),
+            store: &self.store,
+            keeps: store,
             progress: &Silent,
             interrupt: &self.interrupt,
         }
@@ -77,13 +78,23 @@ impl Sandbox {
         self.scanner(&root, false).scan(&path(name), rules)
     }
 
+    /// All of a directory that was found.
+    pub(super) fn tree(&mut self, name: &str, found: &Found) -> Tree {
+        let Found::Dir(dir) = found else {
+            panic!("{found:?} is no directory")
+        };
+        let root = self.root();
+        self.scanner(&root, false).tree(&path(name), dir).unwrap()
+    }
+
     /// The tree of the whole project, as far as it lies at `d`.
     pub(super) fn actual(&mut self) -> Tree {
         let dir = path("d");
-        let entries = match self.scan("d", Rules::Data).unwrap() {
+        let found = self.scan("d", Rules::Data).unwrap();
+        let entries = match found {
             Found::Missing => Vec::new(),
             Found::File { id, size, exec } => vec![(dir, Entry::File { id, size, exec })],
-            Found::Dir(tree) => tree.below(&dir),
+            Found::Dir(_) => self.tree("d", &found).below(&dir),
         };
         Tree::new(entries).unwrap()
     }

@@ -53,9 +53,11 @@ fn listings_from_workspace(site: &Site<'_>, needs: &[Need], problems: &Problems)
     let mut index = site.index();
     for dir in dirs {
         // What cannot be listed is no help, and no reason to stop.
-        let Ok(Found::Dir(tree)) = site.scanner(&mut index).scan(dir, Rules::Data) else {
+        let mut scanner = site.scanner(&mut index);
+        let Ok(Found::Dir(found)) = scanner.scan(dir, Rules::Data) else {
             continue;
         };
+        let tree = scanner.tree(dir, &found)?;
         for (id, bytes) in tree.encode().nodes {
             if problems.contains_key(&id.into()) {
                 site.store.put(ObjectKind::Node, &bytes)?;

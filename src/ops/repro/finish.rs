@@ -12,7 +12,7 @@ use crate::path::{DepPath, RelPath};
 use crate::pipeline::{self, Exit, RunRecord, Stage};
 use crate::progress::StageOutcome;
 use crate::project::StageRecord;
-use crate::workspace::{self, Found, Park};
+use crate::workspace::{Found, Park};
 
 impl Repro<'_> {
     /// Takes the end of a stage's command. Says whether the stage is done well.
@@ -86,7 +86,7 @@ impl Repro<'_> {
         if !absent.is_empty() {
             return Ok(Some(Failure::NotWritten { outs: absent }));
         }
-        let metrics = numbers_of(self.site, &found)?;
+        let metrics = numbers_of(&mut self.observer, &stage.outs)?;
         let outs = found.iter();
         let outs = outs.filter_map(|(path, found)| Some((path.clone(), to_recorded(found)?)));
         let record = stage.record(&running.facts, outs.collect(), metrics)?;
@@ -103,12 +103,9 @@ impl Repro<'_> {
         found: &BTreeMap<RelPath, Found>,
     ) -> Result<()> {
         for (path, found) in found {
-            if let Found::Dir(tree) = found {
-                workspace::write_tree(&self.site.store, tree)?;
-            }
-            if let Some(item) = to_placed(&self.site.store, found)? {
-                self.placed.paths.insert(path.clone(), item);
-            }
+            self.observer.write_nodes(path, found)?;
+            let item = to_placed(found).map(|item| (path.clone(), item));
+            self.placed.paths.extend(item);
         }
         self.lock.stages.insert(stage.name.clone(), record);
         self.unsaved.get_or_insert_with(Instant::now);

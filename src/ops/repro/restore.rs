@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Action, Repro};
 use crate::hash::{BlobId, ContentId, Digest};
 use crate::ops::Result;
-use crate::ops::content::{all_saved, entries, found_entries};
+use crate::ops::content::{all_saved, entries};
 use crate::path::RelPath;
 use crate::pipeline::{Facts, Reason, ReasonKind, RunRecord, Stage};
 use crate::progress::StageOutcome;
@@ -84,7 +84,7 @@ impl Repro<'_> {
     fn place(&mut self, stage: &Stage, wanted: Entries) -> Result<()> {
         let mut actual = Vec::new();
         for path in &stage.outs {
-            actual.extend(found_entries(path, self.observer.out(path)?));
+            actual.extend(self.observer.entries(path)?);
         }
         let wanted = Tree::new(wanted)?;
         let actual = Tree::new(actual)?;

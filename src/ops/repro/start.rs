@@ -2,7 +2,7 @@
 
 use super::{Failure, Repro, Running, in_full};
 use crate::fs;
-use crate::ops::content::{all_saved, found_entries};
+use crate::ops::content::all_saved;
 use crate::ops::{Error, Result};
 use crate::pipeline::{self, Job, Stage};
 use crate::progress::Event;
@@ -57,8 +57,7 @@ impl Repro<'_> {
         let root = &self.site.layout.root;
         let mut parked = Vec::new();
         for path in &stage.outs {
-            let found = self.observer.out(path)?;
-            let saved = all_saved(&self.site.store, &found_entries(path, found));
+            let saved = all_saved(&self.site.store, &self.observer.entries(path)?);
             if let Some(item) = park.park(root, path)? {
                 parked.push((item, saved));
             }

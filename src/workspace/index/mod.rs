@@ -6,51 +6,93 @@
 //! guard; the stamp is the file system's own time, read off a fresh file before any content is
 //! read ("racy clean", as git has it). The stamp's file lies beside the index; a file on another
 //! file system has another clock, and is never remembered.
+//!
+//! Of a directory that is tracked as a whole, links and empty directories are remembered too,
+//! and the directory is *sealed*: the index names the tree that all of its records below the
+//! directory make. A walk that finds each of these records on disk as it stands, and nothing
+//! else that counts, has therefore found that tree, and need neither build nor hash it. Which
+//! names count is decided by the walk each time, so that a changed rule file shows as files that
+//! came or went. Whatever changes a record breaks the seals of all directories above it.
 
+mod cursor;
 mod records;
 mod stamp;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub(super) use self::cursor::{Cursor, Place};
 use self::records::Records;
 use self::stamp::Stamp;
 use super::Result;
-use crate::fs::{self, Metadata, TempFile};
+use crate::fs::{self, Kind, Stat, TempFile};
 use crate::hash::BlobId;
+use crate::path::RelPath;
+use crate::tree::{Entry, Summary};
+
+/// A file of changes that would be larger is not written; the whole index is, once more.
+const MAX_DELTA: usize = 128 << 10;
+
+/// What was learnt since the index was last written whole; `None` is forgotten.
+type Changes = BTreeMap<Box<str>, Option<Known>>;
+/// The trees of sealed directories.
+type Seals = BTreeMap<Box<str>, Summary>;
 
 /// Remembers ids by path and stat. A cache: losing it costs a rehash and nothing else.
 #[derive(Debug, Default)]
 pub struct Index {
     /// What was read from disk.
     saved: Records,
-    /// What was learnt since; `None` is forgotten.
-    changes: BTreeMap<Box<str>, Option<Record>>,
+    changes: Changes,
+    seals: Seals,
+    /// Whether anything differs from the files on disk.
+    is_dirty: bool,
     /// Where stamps are taken; an index that was not loaded has none and remembers nothing.
     dir: Option<PathBuf>,
     stamp: Option<Stamp>,
 }
 
+/// What is remembered of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// A file.
+    File(Record),
+    /// A link and its target.
+    Link(Box<str>),
+    /// A directory with nothing in it.
+    EmptyDir,
+}
+
 /// The stat of a file and what the file held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Record {
+pub(super) struct Record {
     size: u64,
     mtime: i64,
     ctime: i64,
     inode: u64,
     device: u64,
     exec: bool,
-    id: BlobId,
+    pub(super) id: BlobId,
 }
 
 impl Index {
-    /// Reads an index; a missing, damaged or foreign one is an empty one.
+    /// Reads an index; a missing, damaged or foreign one is an empty one. Changes to another
+    /// index than the one that is there are none.
     pub fn load(path: &Path) -> Self {
-        let bytes = fs::read_if_exists(path).ok().flatten();
+        let read = |path: &Path| {
+            let bytes = fs::read_if_exists(path).ok().flatten();
+            bytes.and_then(Records::parse)
+        };
+        let is_whole = |records: &Records| records.base() == [0; 32];
+        let saved = read(path).filter(is_whole).unwrap_or_default();
+        let delta = read(&delta_of(path));
+        let delta = delta.filter(|delta| delta.base() == saved.checksum() && !is_whole(delta));
         let dir = path.parent().map(Path::to_path_buf);
         Self {
-            saved: bytes.and_then(Records::parse).unwrap_or_default(),
-            changes: BTreeMap::new(),
+            changes: delta.as_ref().map(Records::changes).unwrap_or_default(),
+            seals: delta.as_ref().unwrap_or(&saved).seals(),
+            saved,
+            is_dirty: false,
             stamp: dir.as_deref().and_then(Stamp::take),
             dir,
         }
@@ -58,44 +100,56 @@ impl Index {
 
     /// What the file holds, if its stat is unchanged and not racy. `path` is project-relative text
     /// (a `DepPath`).
-    pub fn lookup(&self, path: &str, stat: &Metadata) -> Option<BlobId> {
-        let record = self.get(path)?;
-        record.matches(stat).then_some(record.id)
+    pub fn lookup(&self, path: &str, stat: impl Into<Stat>) -> Option<BlobId> {
+        match self.known(path)? {
+            Known::File(record) => record.matches(&stat.into()).then_some(record.id),
+            Known::Link(_) | Known::EmptyDir => None,
+        }
     }
 
     /// Remembers. `stat` must have been taken before the file was read.
-    pub fn record(&mut self, path: &str, stat: &Metadata, id: BlobId) {
-        let trusted = stat.is_file() && self.stamp.is_some_and(|stamp| stamp.is_after(stat));
-        if !trusted {
+    pub fn record(&mut self, path: &str, stat: impl Into<Stat>, id: BlobId) {
+        let stat = stat.into();
+        let is_file = stat.kind == Kind::File;
+        if is_file && self.stamp.is_some_and(|stamp| stamp.is_after(&stat)) {
+            self.learn(path, Known::File(Record::new(&stat, id)));
+        } else {
             self.forget_one(path);
-            return;
-        }
-        let record = Record::new(stat, id);
-        if self.get(path) != Some(record) {
-            self.changes.insert(path.into(), Some(record));
         }
     }
 
     /// Forgets a path and all below it.
     pub fn forget(&mut self, path: &str) {
         self.forget_one(path);
-        let dir = format!("{path}/");
-        for name in self.names_below(&dir) {
+        let below = Cursor::new(self, path);
+        let below = below.filter_map(|(name, _)| std::str::from_utf8(name).ok());
+        let below: Vec<Box<str>> = below.map(Box::from).collect();
+        for name in below {
             self.forget_one(&name);
         }
+        let dir = format!("{path}/");
+        let is_below = |name: &str| name == path || name.starts_with(&dir);
+        self.seals.retain(|name, _| !is_below(name));
     }
 
-    /// Writes it if it changed. It is not flushed: after a crash it is a damaged one, so none.
+    /// Writes it if it changed: the changes alone while they are few, since a large index is
+    /// costly to write. It is not flushed: after a crash it is a damaged one, so none.
     pub fn save(&mut self, path: &Path) -> Result<()> {
-        if self.changes.is_empty() {
+        if !self.is_dirty {
             return Ok(());
         }
-        let bytes = self.saved.merge(&self.changes);
-        let mut temp = TempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
-        temp.write_all(&bytes)?;
-        temp.persist(path)?;
-        self.saved = Records::parse(bytes).unwrap_or_default();
-        self.changes.clear();
+        let n_bytes = records::n_delta_bytes(&self.changes, &self.seals);
+        if n_bytes <= MAX_DELTA && n_bytes < self.saved.n_bytes() {
+            let bytes = records::delta(&self.saved, &self.changes, &self.seals);
+            write(&delta_of(path), &bytes)?;
+        } else {
+            let bytes = records::whole(&self.saved, &self.changes, &self.seals);
+            self.changes.clear();
+            write(path, &bytes)?;
+            // The delta beside it names the index that was there before, so it counts no longer.
+            self.saved = Records::parse(bytes).unwrap_or_default();
+        }
+        self.is_dirty = false;
         Ok(())
     }
 
@@ -107,9 +161,11 @@ impl Index {
 
     /// Takes a new stamp that is as late as the newest of `stats` asks for, if a short wait gets
     /// there: cheaper than reading all of them again next time.
-    pub(super) fn wait_out<'a>(&mut self, stats: impl Iterator<Item = &'a Metadata>) {
+    pub(super) fn wait_out(&mut self, stats: impl Iterator<Item = impl Into<Stat>>) {
         self.restamp();
-        let wait = self.stamp.and_then(|stamp| stamp.wait_for(stats));
+        let wait = self
+            .stamp
+            .and_then(|stamp| stamp.wait_for(stats.map(Into::into)));
         if let Some(wait) = wait {
             std::thread::sleep(wait);
             self.restamp();
@@ -117,72 +173,142 @@ impl Index {
     }
 
     /// Whether `record` would not remember a file with this stat.
-    pub(super) fn is_racy(&self, stat: &Metadata) -> bool {
-        self.stamp.is_some_and(|stamp| !stamp.is_after(stat))
+    pub(super) fn is_racy(&self, stat: impl Into<Stat>) -> bool {
+        let stat = stat.into();
+        self.stamp.is_some_and(|stamp| !stamp.is_after(&stat))
     }
 
-    /// Forgets what lies below a directory and is not in `seen`, which is sorted.
-    pub(super) fn keep_only(&mut self, dir: &str, seen: &[&str]) {
-        for name in self.names_below(&format!("{dir}/")) {
-            if seen.binary_search(&&*name).is_err() {
-                self.forget_one(&name);
+    /// Remembers what lies at a path; what is known already changes nothing.
+    pub(super) fn learn(&mut self, path: &str, known: Known) {
+        if self.known(path).as_ref() != Some(&known) {
+            self.break_seals(path);
+            self.changes.insert(path.into(), Some(known));
+            self.is_dirty = true;
+        }
+    }
+
+    /// Forgets one path, and not what is below it.
+    pub(super) fn forget_one(&mut self, path: &str) {
+        if self.known(path).is_none() {
+            return;
+        }
+        self.break_seals(path);
+        self.is_dirty = true;
+        match self.saved.get(path.as_bytes()) {
+            Some(_) => self.changes.insert(path.into(), None),
+            None => self.changes.remove(path),
+        };
+    }
+
+    /// The tree that the records below a directory make, if that is known.
+    pub(super) fn sealed(&self, dir: &str) -> Option<Summary> {
+        self.seals.get(dir).copied()
+    }
+
+    /// Remembers the tree that the records below a directory make.
+    pub(super) fn seal(&mut self, dir: &str, tree: Summary) {
+        self.is_dirty |= self.sealed(dir) != Some(tree);
+        self.seals.insert(dir.into(), tree);
+    }
+
+    /// Hands over what is remembered below a directory, in order, by its path in there.
+    pub(super) fn each_entry<E>(
+        &self,
+        dir: &str,
+        mut act: impl FnMut(&str, Entry) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let mut cursor = Cursor::new(self, dir);
+        while let Some((name, place)) = cursor.next() {
+            let below = name.get(dir.len() + 1..).unwrap_or_default();
+            // Only an index that somebody made by hand has a name that is no path.
+            if let Ok(below) = std::str::from_utf8(below)
+                && let Some(known) = cursor.known(place)
+            {
+                act(below, known.into_entry())?;
             }
         }
+        Ok(())
     }
 
-    fn get(&self, path: &str) -> Option<Record> {
+    /// All that is remembered below a directory.
+    pub(super) fn entries(&self, dir: &str) -> Vec<(RelPath, Entry)> {
+        let mut entries = Vec::new();
+        let _ = self.each_entry(dir, |below, entry| {
+            entries.extend(RelPath::parse(below).map(|below| (below, entry)));
+            Ok::<_, std::convert::Infallible>(())
+        });
+        entries
+    }
+
+    /// What is remembered of a path.
+    pub(super) fn known(&self, path: &str) -> Option<Known> {
         match self.changes.get(path) {
-            Some(change) => *change,
-            None => self.saved.get(path),
+            Some(change) => change.clone(),
+            None => self.saved.get(path.as_bytes()),
         }
     }
 
-    fn forget_one(&mut self, path: &str) {
-        if self.saved.get(path).is_some() {
-            self.changes.insert(path.into(), None);
-        } else {
-            self.changes.remove(path);
+    fn break_seals(&mut self, path: &str) {
+        if self.seals.is_empty() {
+            return;
+        }
+        for (at, _) in path.match_indices('/') {
+            self.seals.remove(&path[..at]);
         }
     }
+}
 
-    /// All names that begin with `dir`, which ends in `/`.
-    fn names_below(&self, dir: &str) -> Vec<Box<str>> {
-        let from = (
-            std::ops::Bound::Included(dir),
-            std::ops::Bound::Unbounded::<&str>,
-        );
-        let learnt = self.changes.range::<str, _>(from);
-        let learnt = learnt.map(|(name, _)| name.clone());
-        let learnt = learnt.take_while(|name| name.starts_with(dir));
-        let mut names = self.saved.names_below(dir);
-        names.extend(learnt);
-        names
+impl Known {
+    /// What lies there, as a tree says it.
+    pub(super) fn into_entry(self) -> Entry {
+        match self {
+            Self::File(record) => record.entry(),
+            Self::Link(target) => Entry::Symlink {
+                target: target.into(),
+            },
+            Self::EmptyDir => Entry::EmptyDir,
+        }
     }
 }
 
 impl Record {
-    fn new(stat: &Metadata, id: BlobId) -> Self {
-        use std::os::unix::fs::MetadataExt;
+    fn new(stat: &Stat, id: BlobId) -> Self {
         Self {
-            size: stat.len(),
-            mtime: stamp::modified(stat),
-            ctime: stamp::changed(stat),
-            inode: stat.ino(),
-            device: stat.dev(),
-            exec: fs::is_executable(stat),
+            size: stat.size,
+            mtime: stat.mtime,
+            ctime: stat.ctime,
+            inode: stat.inode,
+            device: stat.device,
+            exec: stat.exec,
             id,
         }
     }
 
-    fn matches(&self, stat: &Metadata) -> bool {
-        use std::os::unix::fs::MetadataExt;
+    /// Whether the file is as it was.
+    pub(super) fn matches(&self, stat: &Stat) -> bool {
         let mut now = Self::new(stat, self.id);
-        if stat.nlink() > 1 {
+        if stat.n_links > 1 {
             // Making or removing another name of the file changes its ctime.
             now.ctime = self.ctime;
         }
-        stat.is_file() && now == *self
+        stat.kind == Kind::File && now == *self
     }
+
+    /// The file, as a tree says it.
+    pub(super) fn entry(&self) -> Entry {
+        let Self { id, size, exec, .. } = *self;
+        Entry::File { id, size, exec }
+    }
+}
+
+fn delta_of(path: &Path) -> PathBuf {
+    path.with_extension("delta")
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut temp = TempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+    temp.write_all(bytes)?;
+    Ok(temp.persist(path)?)
 }
 
 #[cfg(test)]

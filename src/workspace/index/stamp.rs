@@ -1,10 +1,9 @@
 //! The file system's own clock, and how far it can be trusted.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::fs::{Metadata, TempFile};
+use crate::fs::{Stat, TempFile};
 
 const SECOND: i64 = 1_000_000_000;
 /// Longer than a tick of any kernel's clock.
@@ -26,33 +25,30 @@ impl Stamp {
     /// Reads the clock off a fresh file; `None` where none can be made.
     pub(super) fn take(dir: &Path) -> Option<Self> {
         let temp = TempFile::new_in(dir).ok()?;
-        let stat = temp.file().metadata().ok()?;
-        let nanos = modified(&stat);
+        let stat = Stat::from(&temp.file().metadata().ok()?);
+        let nanos = stat.mtime;
         let precise = nanos % SECOND != 0 && is_precise(temp.path());
         Some(Self {
             nanos,
-            device: stat.dev(),
+            device: stat.device,
             guard: if precise { SHORT_GUARD } else { LONG_GUARD },
         })
     }
 
     /// Whether the file was last changed so long before this moment that every later change
     /// gives it other times.
-    pub(super) fn is_after(&self, stat: &Metadata) -> bool {
+    pub(super) fn is_after(&self, stat: &Stat) -> bool {
         let limit = self.nanos.saturating_sub(self.guard_for(stat));
-        stat.dev() == self.device && modified(stat).max(changed(stat)) < limit
+        stat.device == self.device && stat.mtime.max(stat.ctime) < limit
     }
 
     /// How long until a new stamp would be after all of these; `None` if it is already, or if
     /// no short wait is enough.
-    pub(super) fn wait_for<'a>(
-        &self,
-        stats: impl Iterator<Item = &'a Metadata>,
-    ) -> Option<Duration> {
+    pub(super) fn wait_for(&self, stats: impl Iterator<Item = Stat>) -> Option<Duration> {
         let soon = self.nanos.saturating_add(TICK);
         let newest = stats
-            .filter(|stat| stat.dev() == self.device && self.guard_for(stat) == SHORT_GUARD)
-            .map(|stat| modified(stat).max(changed(stat)))
+            .filter(|stat| stat.device == self.device && self.guard_for(stat) == SHORT_GUARD)
+            .map(|stat| stat.mtime.max(stat.ctime))
             .filter(|time| *time <= soon)
             .max()?;
         let wait = newest + SHORT_GUARD - self.nanos;
@@ -62,28 +58,14 @@ impl Stamp {
         ))
     }
 
-    fn guard_for(&self, stat: &Metadata) -> i64 {
-        let whole_seconds = modified(stat) % SECOND == 0 && changed(stat) % SECOND == 0;
+    fn guard_for(&self, stat: &Stat) -> i64 {
+        let whole_seconds = stat.mtime % SECOND == 0 && stat.ctime % SECOND == 0;
         if whole_seconds {
             LONG_GUARD
         } else {
             self.guard
         }
     }
-}
-
-/// When the content last changed, in nanoseconds.
-pub(super) fn modified(stat: &Metadata) -> i64 {
-    nanos(stat.mtime(), stat.mtime_nsec())
-}
-
-/// When content or attributes last changed, in nanoseconds.
-pub(super) fn changed(stat: &Metadata) -> i64 {
-    nanos(stat.ctime(), stat.ctime_nsec())
-}
-
-fn nanos(seconds: i64, nanos: i64) -> i64 {
-    seconds.saturating_mul(SECOND).saturating_add(nanos)
 }
 
 /// Whether the file system is a local one that keeps fine times by this machine's clock.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use crate::fs;
+use crate::fs::{self, Names};
 use crate::path::RelPath;
 use crate::workspace::Result;
 
@@ -120,6 +120,19 @@ impl Ignored {
                 &dir.join(ESKER_FILE),
             )?,
         })
+    }
+
+    /// The same for a directory whose names are known: most have no such file.
+    pub(super) fn enter_listed(&self, dir: &Path, names: &Names) -> fs::Result<Self> {
+        match [GIT_FILE, ESKER_FILE, DVC_FILE].map(|file| names.contains(file)) {
+            [false, false, false] => Ok(self.clone()),
+            _ => self.enter(dir),
+        }
+    }
+
+    /// Whether there is any rule by which esker ignores.
+    pub(super) fn esker_has_rules(&self) -> bool {
+        self.esker.is_some()
     }
 
     /// Whether git ignores a path in this directory.

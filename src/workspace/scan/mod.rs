@@ -11,17 +11,22 @@ pub(super) use self::read::hash;
 pub(super) use self::walk::special_name;
 
 use self::read::OnDisk;
-use self::walk::Item;
-use super::{Error, Index, Result};
-use crate::fs::{self, Metadata};
-use crate::hash::BlobId;
+use self::walk::{Walk, Walked};
+use super::index::Known;
+use super::{Error, FoundDir, Index, Result, has_tree, node_of};
+use crate::fs::{self, Metadata, Stat};
+use crate::hash::{BlobId, ObjectKind, TreeId};
 use crate::path::{DepPath, RelPath};
 use crate::progress::{Interrupt, Progress};
 use crate::store::Store;
-use crate::tree::{Entry, Tree};
+use crate::tree::{self, Encoder, Entry, Summary, Tree};
 
 /// The file that makes a directory a project. (Its contents are no business of this room.)
 pub(super) const PROJECT_FILE: &str = "esker.toml";
+
+/// So many changes, or a sixteenth of all files if that is more, are worked into the tree that is
+/// known; with more of them it is made anew.
+const MANY_CHANGES: u64 = 64;
 
 /// What lies at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +43,7 @@ pub enum Found {
         exec: bool,
     },
     /// A directory and all that counts in it.
-    Dir(Tree),
+    Dir(FoundDir),
 }
 
 /// Which files of a directory count.
@@ -52,15 +57,17 @@ pub enum Rules<'a> {
     Dependency(&'a [RelPath]),
 }
 
-/// Reads paths of one project. Files that the index knows unchanged are not read again. With a
-/// store, what is read is stored in the same pass (files the index knows but the store lacks too).
+/// Reads paths of one project. Files that the index knows unchanged are not read again. If it
+/// keeps, what is read is stored in the same pass (files the index knows but the store lacks too).
 pub struct Scanner<'a> {
     /// The project's directory.
     pub root: &'a Path,
     /// Remembers what files held.
     pub index: &'a mut Index,
-    /// Where to put what is read, if anywhere.
-    pub store: Option<&'a Store>,
+    /// Where the nodes of known trees are, and where to put what is read.
+    pub store: &'a Store,
+    /// Whether to store what is read.
+    pub keeps: bool,
     /// Told of every file.
     pub progress: &'a dyn Progress,
     /// Looked at between files.
@@ -82,7 +89,7 @@ impl Scanner<'_> {
             let (path, what) = (path.clone(), special_name(&stat));
             return Err(Error::Special { path, what });
         }
-        let path = DepPath::from(path.clone());
+        let (path, stat) = (DepPath::from(path.clone()), Stat::from(&stat));
         self.scan_file(OnDisk { path, target, stat })
     }
 
@@ -104,51 +111,189 @@ impl Scanner<'_> {
         self.scan_file(OnDisk {
             path: path.clone(),
             target: Some(target),
-            stat,
+            stat: Stat::from(&stat),
         })
     }
 
-    fn scan_file(&mut self, file: OnDisk) -> Result<Found> {
-        let exec = fs::is_executable(&file.stat);
-        let read = self.identify(&[file])?.pop().flatten();
-        Ok(read.map_or(Found::Missing, |read| Found::File {
-            id: read.id,
-            size: read.size,
-            exec,
-        }))
+    /// All that counts in a directory that was found.
+    pub fn tree(&mut self, dir: &RelPath, found: &FoundDir) -> Result<Tree> {
+        if let Some(tree) = &found.tree {
+            return Ok(tree.clone());
+        }
+        // What was learnt in there since breaks the seal.
+        if self.index.sealed(dir.as_str()) == Some(found.summary) {
+            return Ok(Tree::new(self.index.entries(dir.as_str()))?);
+        }
+        self.scan_every(dir, Rules::Data)
     }
 
-    fn scan_dir(&mut self, dir: &RelPath, rules: Rules<'_>) -> Result<Tree> {
-        let items = walk::walk(self.root, dir, rules, self.interrupt)?;
-        let mut entries = Vec::with_capacity(items.len());
-        let mut files = Vec::with_capacity(items.len());
-        for (path, item) in items {
-            let below = path.strip_prefix(dir).unwrap_or_else(|| path.clone());
-            match item {
-                Item::EmptyDir => entries.push((below, Entry::EmptyDir)),
-                Item::Link(target) => entries.push((below, Entry::Symlink { target })),
-                Item::File(stat) => files.push(OnDisk {
-                    path: path.into(),
-                    target: None,
-                    stat,
-                }),
+    /// Tells the path of all that counts in a directory that was found, below that directory.
+    pub fn each_name(
+        &mut self,
+        dir: &RelPath,
+        found: &FoundDir,
+        mut tell: impl FnMut(&str),
+    ) -> Result<()> {
+        if found.tree.is_none() && self.index.sealed(dir.as_str()) == Some(found.summary) {
+            return self.index.each_entry(dir.as_str(), |below, _| {
+                tell(below);
+                Ok(())
+            });
+        }
+        let tree = self.tree(dir, found)?;
+        tree.iter().for_each(|(below, _)| tell(below.as_str()));
+        Ok(())
+    }
+
+    /// Puts the nodes of a directory that was found into the store, as far as they are not there.
+    pub fn write_tree(&mut self, dir: &RelPath, found: &FoundDir) -> Result<()> {
+        let store = self.store;
+        let put = |_, bytes: Vec<u8>| put_node(store, &bytes);
+        for (_, bytes) in &found.nodes {
+            put_node(store, bytes)?;
+        }
+        let root = found.summary.root;
+        if found.tree.is_none() && has_tree(store, root)? {
+            return Ok(());
+        }
+        if found.tree.is_none() && self.index.sealed(dir.as_str()) == Some(found.summary) {
+            self.encode(dir, put)?;
+            return Ok(());
+        }
+        super::write_tree(store, &self.tree(dir, found)?)?;
+        Ok(())
+    }
+
+    fn keep_in(&self) -> Option<&Store> {
+        self.keeps.then_some(self.store)
+    }
+
+    fn scan_file(&mut self, file: OnDisk) -> Result<Found> {
+        let mut found = Found::Missing;
+        self.identify(vec![file], |_, file, read| {
+            if let Some(read) = read {
+                let (id, size, exec) = (read.id, read.size, file.stat.exec);
+                found = Found::File { id, size, exec };
             }
+        })?;
+        Ok(found)
+    }
+
+    fn scan_dir(&mut self, dir: &RelPath, rules: Rules<'_>) -> Result<FoundDir> {
+        let is_tracked = match rules {
+            Rules::Data => true,
+            Rules::Dependency(tracked) => tracked.contains(dir),
+        };
+        if !is_tracked {
+            return Ok(self.scan_every(dir, rules)?.into());
         }
-        if matches!(rules, Rules::Data) {
-            let seen: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
-            self.index.keep_only(dir.as_str(), &seen);
+        let walked = self.walk(dir).compare()?;
+        match self.index.sealed(dir.as_str()) {
+            Some(summary) if walked.is_nothing() => Ok(summary.into()),
+            before => self.scan_changed(dir, before, walked),
         }
-        let read = self.identify(&files)?;
-        for (file, read) in files.iter().zip(read) {
-            let below = file.path.inside().and_then(|path| path.strip_prefix(dir));
-            // A file that vanished between the listing and the reading is simply not there.
-            if let (Some(below), Some(read)) = (below, read) {
-                let exec = fs::is_executable(&file.stat);
-                let (id, size) = (read.id, read.size);
-                entries.push((below, Entry::File { id, size, exec }));
-            }
+    }
+
+    fn walk<'s>(&'s self, top: &'s RelPath) -> Walk<'s> {
+        Walk {
+            root: self.root,
+            top,
+            index: self.index,
+            store: self.keep_in(),
+            interrupt: self.interrupt,
         }
+    }
+
+    /// Everything in a directory, one by one.
+    fn scan_every(&mut self, dir: &RelPath, rules: Rules<'_>) -> Result<Tree> {
+        let walked = self.walk(dir).collect(rules)?;
+        let below = |path: &RelPath| path.strip_prefix(dir).unwrap_or_else(|| path.clone());
+        let others = walked.others.into_iter();
+        let mut entries: Vec<_> = others.map(|(path, entry)| (below(&path), entry)).collect();
+        // A file that vanished between the listing and the reading is simply not there.
+        self.identify(walked.files, |_, file, read| {
+            let path = file.path.inside().map(|path| below(&path));
+            entries.extend(path.zip(read.map(|read| file.entry(&read))));
+        })?;
         Ok(Tree::new(entries)?)
+    }
+
+    /// A directory that is not what the index knows, which then learns it.
+    fn scan_changed(
+        &mut self,
+        dir: &RelPath,
+        before: Option<Summary>,
+        walked: Walked,
+    ) -> Result<FoundDir> {
+        let n_changes = walked.len() as u64;
+        let few = before.filter(|before| n_changes <= MANY_CHANGES.max(before.files / 16));
+        let mut changes = tree::Changes::new();
+        let mut change = |path: &RelPath, entry: Option<&Entry>| {
+            if few.is_some()
+                && let Some(below) = path.strip_prefix(dir)
+            {
+                changes.insert(below, entry.cloned());
+            }
+        };
+        for name in walked.gone {
+            self.index.forget_one(&name);
+            if let Ok(path) = RelPath::parse(&name) {
+                change(&path, None);
+            }
+        }
+        for (path, entry) in walked.others {
+            change(&path, Some(&entry));
+            let known = match entry {
+                Entry::Symlink { target } => Known::Link(target.into()),
+                _ => Known::EmptyDir,
+            };
+            self.index.learn(path.as_str(), known);
+        }
+        // What changed a moment ago cannot be remembered.
+        let mut racy = Vec::new();
+        self.identify(walked.files, |index, file, read| {
+            let Some(path) = file.path.inside() else {
+                return;
+            };
+            let entry = read.map(|read| file.entry(&read));
+            change(&path, entry.as_ref());
+            if index.lookup(path.as_str(), file.stat).is_none() {
+                racy.extend(path.strip_prefix(dir).zip(entry));
+            }
+        })?;
+        if !racy.is_empty() {
+            let mut entries = self.index.entries(dir.as_str());
+            entries.append(&mut racy);
+            return Ok(Tree::new(entries)?.into());
+        }
+        let found = match few {
+            Some(before) => self.update(dir, before, &changes)?,
+            None => self.encode(dir, |_, _| Ok(()))?.into(),
+        };
+        self.index.seal(dir.as_str(), found.summary);
+        Ok(found)
+    }
+
+    /// The tree of a directory, by way of the nodes of what it was; of all that is in it if the
+    /// store does not have these.
+    fn update(&self, dir: &RelPath, before: Summary, changes: &tree::Changes) -> Result<FoundDir> {
+        match tree::update(before.root, changes, |id| node_of(self.store, id)) {
+            Ok(updated) => Ok(updated.into()),
+            Err(Error::Store(_) | Error::Tree(_)) => Ok(self.encode(dir, |_, _| Ok(()))?.into()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the tree of all that the index knows of a directory.
+    fn encode(
+        &self,
+        dir: &RelPath,
+        sink: impl FnMut(TreeId, Vec<u8>) -> Result<()>,
+    ) -> Result<Summary> {
+        let mut encoder = Encoder::new(sink);
+        self.index
+            .each_entry(dir.as_str(), |below, entry| encoder.push(below, &entry))?;
+        encoder.finish()
     }
 }
 
@@ -208,6 +353,11 @@ fn resolve(at: &Path) -> Result<Option<PathBuf>> {
         }
         Err(error) => Ok(fs::Context::context(Err(error), "follow", at)?),
     }
+}
+
+fn put_node(store: &Store, bytes: &[u8]) -> Result<()> {
+    store.put(ObjectKind::Node, bytes)?;
+    Ok(())
 }
 
 fn real(dir: &Path) -> PathBuf {

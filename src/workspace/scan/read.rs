@@ -5,12 +5,13 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::Scanner;
-use crate::fs::{self, Context, Metadata};
+use crate::fs::{self, Context, Stat};
 use crate::hash::{BlobId, Hasher};
 use crate::path::DepPath;
 use crate::progress::{Event, Interrupt, Work};
 use crate::store::{self, Store, Stored};
-use crate::workspace::{Error, Result, parallel, room};
+use crate::tree::Entry;
+use crate::workspace::{Error, Index, Result, parallel, room};
 
 /// Files of at least this size are read one after the other, each hashed on all cores; smaller
 /// ones are read side by side, each on one.
@@ -29,38 +30,80 @@ pub(super) struct OnDisk {
     /// Where its bytes are, if a link stands at the path.
     pub(super) target: Option<PathBuf>,
     /// Taken before it is read.
-    pub(super) stat: Metadata,
+    pub(super) stat: Stat,
 }
 
+impl OnDisk {
+    /// The file, once it was read.
+    pub(super) fn entry(&self, read: &Stored) -> Entry {
+        let (id, size, exec) = (read.id, read.size, self.stat.exec);
+        Entry::File { id, size, exec }
+    }
+}
+
+/// So many files are read before what they held goes into the index.
+const AT_ONCE: usize = 1 << 16;
+
 impl Scanner<'_> {
-    /// The ids of files, in their order; `None` for one that is gone.
-    pub(super) fn identify(&mut self, files: &[OnDisk]) -> Result<Vec<Option<Stored>>> {
+    /// Learns what files hold, and tells it one after the other: nothing of one that is gone.
+    pub(super) fn identify(
+        &mut self,
+        files: Vec<OnDisk>,
+        mut tell: impl FnMut(&mut Index, OnDisk, Option<Stored>),
+    ) -> Result<()> {
         let many = parallel::is_worth(files.len(), 0);
-        let mut found = parallel::map(files, many, |file| Ok(self.known(file)))?;
-        let misses: Vec<usize> = (0..files.len()).filter(|at| found[*at].is_none()).collect();
-        if misses.is_empty() {
-            return Ok(found);
+        let known = parallel::map(&files, many, |file| Ok(self.known(file)))?;
+        let mut missed = Vec::new();
+        for (file, known) in files.into_iter().zip(known) {
+            match known {
+                Some(stored) => tell(self.index, file, Some(stored)),
+                None => missed.push(file),
+            }
         }
-        let missed: Vec<&OnDisk> = misses.iter().map(|at| &files[*at]).collect();
-        if let Some(store) = self.store {
+        if missed.is_empty() {
+            return Ok(());
+        }
+        if let Some(store) = self.keep_in() {
             self.check_room(store, &missed)?;
         }
         self.prepare(&missed);
-        let read = self.read_all(&missed)?;
-        for (at, read) in misses.into_iter().zip(read) {
-            if let Some(read) = read {
-                let file = &files[at];
-                self.index.record(file.path.as_str(), &file.stat, read.id);
-            }
-            found[at] = read;
+        self.progress.event(Event::Started {
+            work: Work::Hash,
+            files: missed.len() as u64,
+            bytes: missed.iter().map(|file| file.stat.size).sum(),
+        });
+        let read = self.read_in_parts(missed, tell);
+        self.progress.event(Event::Finished);
+        read
+    }
+
+    fn read_in_parts(
+        &mut self,
+        mut files: Vec<OnDisk>,
+        mut tell: impl FnMut(&mut Index, OnDisk, Option<Stored>),
+    ) -> Result<()> {
+        let mut result = Ok(());
+        // From the back, so that what is done takes no room any longer.
+        while result.is_ok() && !files.is_empty() {
+            let part = files.split_off(files.len().saturating_sub(AT_ONCE));
+            result = self.read_all(&part).map(|read| {
+                for (file, read) in part.into_iter().zip(read) {
+                    match read {
+                        Some(read) => self.index.record(file.path.as_str(), file.stat, read.id),
+                        None => self.index.forget_one(file.path.as_str()),
+                    }
+                    tell(self.index, file, read);
+                }
+            });
+            files.shrink_to_fit();
         }
-        Ok(found)
+        result
     }
 
     /// Fails before the first byte is stored if there is no room for all. Near the limit the
     /// files are hashed first, since the store may have most of them.
-    fn check_room(&self, store: &Store, files: &[&OnDisk]) -> Result<()> {
-        let sizes = files.iter().map(|file| file.stat.len());
+    fn check_room(&self, store: &Store, files: &[OnDisk]) -> Result<()> {
+        let sizes = files.iter().map(|file| file.stat.size);
         let sizes = sizes.fold(0, u64::saturating_add);
         room::check_add(store, self.root, sizes, || {
             let mut lacking = BTreeMap::new();
@@ -81,59 +124,54 @@ impl Scanner<'_> {
     }
 
     fn known(&self, file: &OnDisk) -> Option<Stored> {
-        let id = self.index.lookup(file.path.as_str(), &file.stat)?;
-        let stored = self.store.is_none_or(|store| store.has(id));
-        let size = file.stat.len();
+        let id = self.index.lookup(file.path.as_str(), file.stat)?;
+        let stored = self.keep_in().is_none_or(|store| store.has(id));
+        let size = file.stat.size;
         stored.then_some(Stored { id, size })
     }
 
     /// Takes the stamp that the files about to be read are judged by. Where many bytes were
     /// written a moment ago (the outputs of a stage), it waits until they can be remembered.
-    fn prepare(&mut self, files: &[&OnDisk]) {
+    fn prepare(&mut self, files: &[OnDisk]) {
         self.index.restamp();
-        let racy = files.iter().filter(|file| self.index.is_racy(&file.stat));
-        let racy: Vec<&Metadata> = racy.map(|file| &file.stat).collect();
-        let bytes: u64 = racy.iter().map(|stat| stat.len()).sum();
-        if bytes >= WORTH_WAITING_BYTES || racy.len() >= WORTH_WAITING_FILES {
-            self.index.wait_out(racy.into_iter());
+        let racy = || {
+            let stats = files.iter().map(|file| file.stat);
+            stats.filter(|stat| self.index.is_racy(stat))
+        };
+        let bytes: u64 = racy().map(|stat| stat.size).sum();
+        let is_worth = bytes >= WORTH_WAITING_BYTES || racy().count() >= WORTH_WAITING_FILES;
+        if is_worth {
+            let newest: Vec<Stat> = racy().collect();
+            self.index.wait_out(newest.iter());
         }
     }
 
-    fn read_all(&self, files: &[&OnDisk]) -> Result<Vec<Option<Stored>>> {
-        let bytes = files.iter().map(|file| file.stat.len()).sum();
-        self.progress.event(Event::Started {
-            work: Work::Hash,
-            files: files.len() as u64,
-            bytes,
-        });
-        let is_large = |file: &OnDisk| file.stat.len() >= LARGE;
+    fn read_all(&self, files: &[OnDisk]) -> Result<Vec<Option<Stored>>> {
+        let bytes = files.iter().map(|file| file.stat.size).sum();
+        let is_large = |file: &OnDisk| file.stat.size >= LARGE;
         let many = parallel::is_worth(files.len(), bytes);
-        let small = parallel::map(files, many, |file| {
+        let mut all = parallel::map(files, many, |file| {
             if is_large(file) {
                 return Ok(None);
             }
             self.read(file)
-        });
-        let all = small.and_then(|mut all| {
-            for (file, read) in files.iter().zip(&mut all) {
-                if is_large(file) {
-                    *read = self.read(file)?;
-                }
+        })?;
+        for (file, read) in files.iter().zip(&mut all) {
+            if is_large(file) {
+                *read = self.read(file)?;
             }
-            Ok(all)
-        });
-        self.progress.event(Event::Finished);
-        all
+        }
+        Ok(all)
     }
 
     fn read(&self, file: &OnDisk) -> Result<Option<Stored>> {
         let at = file.target.clone();
         let at = at.unwrap_or_else(|| file.path.to_path(self.root));
-        let read = match self.store {
+        let read = match self.keep_in() {
             Some(store) => put(store, &at, self.interrupt),
             None => hash(&at, self.interrupt),
         };
-        let bytes = file.stat.len();
+        let bytes = file.stat.size;
         self.progress.event(Event::Advanced { files: 1, bytes });
         match read {
             Err(Error::Fs(error) | Error::Store(store::Error::Fs(error)))

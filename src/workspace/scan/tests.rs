@@ -16,7 +16,14 @@ impl Sandbox {
     }
 
     fn names(&mut self, name: &str, tracked: &[&str]) -> Vec<String> {
-        names(&self.dep(name, tracked).unwrap())
+        let found = self.dep(name, tracked).unwrap();
+        names(&self.tree(name, &found))
+    }
+
+    /// The paths that count in a directory of data.
+    fn data(&mut self, name: &str) -> Vec<String> {
+        let found = self.scan(name, Rules::Data).unwrap();
+        names(&self.tree(name, &found))
     }
 
     fn dir(&self, name: &str) {
@@ -24,10 +31,7 @@ impl Sandbox {
     }
 }
 
-fn names(found: &Found) -> Vec<String> {
-    let Found::Dir(tree) = found else {
-        panic!("{found:?} is no directory")
-    };
+fn names(tree: &Tree) -> Vec<String> {
     tree.iter().map(|(path, _)| path.to_string()).collect()
 }
 
@@ -67,9 +71,8 @@ fn files_directories_and_nothing_are_found() {
     fs::set_executable(&sandbox.at("d/b"), true).unwrap();
     sandbox.dir("d/empty/deep");
     sandbox.link("d/a/up", "../b");
-    let Found::Dir(actual) = sandbox.scan("d", Rules::Data).unwrap() else {
-        panic!("no directory")
-    };
+    let actual = sandbox.scan("d", Rules::Data).unwrap();
+    let actual = sandbox.tree("d", &actual);
     let Found::File { id, size, .. } = found(b"d/b", true) else {
         panic!("no file")
     };
@@ -96,10 +99,7 @@ fn files_directories_and_nothing_are_found() {
     for missing in ["none", "none/x", "d/b/x"] {
         assert_eq!(sandbox.scan(missing, Rules::Data).unwrap(), Found::Missing);
     }
-    let Found::Dir(empty) = sandbox.scan("d/empty/deep", Rules::Data).unwrap() else {
-        panic!("no directory")
-    };
-    assert!(empty.is_empty());
+    assert!(sandbox.data("d/empty/deep").is_empty());
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn what_never_counts_is_not_found() {
     }
     sandbox.dir("d/.esker-tmp-3-4/x");
     sandbox.write("d/x", "x");
-    assert_eq!(names(&sandbox.scan("d", Rules::Data).unwrap()), ["x"]);
+    assert_eq!(sandbox.data("d"), ["x"]);
     for nested in ["d/sub", "d/sub/x", "d/sub/none/y"] {
         let result = sandbox.scan(nested, Rules::Data);
         match result {
@@ -149,10 +149,12 @@ fn data_obeys_esker_rules_and_no_others() {
     sandbox.write(".eskerignore", "*.tmp\ncache/\n");
     sandbox.write("d/deep/.eskerignore", "!y.tmp\nz\n");
     fs::replace(&sandbox.repo().join(".eskerignore"), b"*.log\n").unwrap();
-    let found = sandbox.scan("d", Rules::Data).unwrap();
-    assert_eq!(names(&found), ["deep/.eskerignore", "deep/y.tmp", "x.log"]);
+    assert_eq!(
+        sandbox.data("d"),
+        ["deep/.eskerignore", "deep/y.tmp", "x.log"]
+    );
     // A path that is named is meant, whatever its name.
-    assert_eq!(names(&sandbox.scan("d/cache", Rules::Data).unwrap()), ["w"]);
+    assert_eq!(sandbox.data("d/cache"), ["w"]);
     assert!(matches!(
         sandbox.scan("d/x.tmp", Rules::Data),
         Ok(Found::File { .. })
@@ -252,7 +254,10 @@ fn links_stay_inside_or_are_refused() {
         sandbox.write("d/sub/x", "x");
         sandbox.link(name, target);
         match sandbox.scan("d", Rules::Data) {
-            Ok(found) => assert!(is_good && names(&found).len() == 2, "{name} -> {target}"),
+            Ok(found) => {
+                let n_found = sandbox.tree("d", &found).iter().count();
+                assert!(is_good && n_found == 2, "{name} -> {target}");
+            }
             Err(Error::LinkOutside { path, target: at }) => {
                 assert!(!is_good, "{name} -> {target}");
                 assert_eq!((path, &*at), (rel(name), target));
@@ -310,10 +315,7 @@ fn what_is_neither_file_nor_directory_is_named() {
         );
     }
     sandbox.write("d/.eskerignore", "s\n");
-    assert_eq!(
-        names(&sandbox.scan("d", Rules::Data).unwrap()),
-        [".eskerignore", "x"]
-    );
+    assert_eq!(sandbox.data("d"), [".eskerignore", "x"]);
 }
 
 #[test]
@@ -328,10 +330,7 @@ fn names_no_tree_can_hold_are_errors_unless_ignored() {
         "{error}"
     );
     sandbox.write("d/.eskerignore", "b*d\n");
-    assert_eq!(
-        names(&sandbox.scan("d", Rules::Data).unwrap()),
-        [".eskerignore"]
-    );
+    assert_eq!(sandbox.data("d"), [".eskerignore"]);
     sandbox.write("d/GIT~1", "");
     let error = sandbox.scan("d", Rules::Data).unwrap_err();
     assert!(
@@ -390,9 +389,7 @@ fn with_a_store_every_file_ends_up_there() {
         .scan(&rel("d"), Rules::Data)
         .unwrap();
     assert_eq!(first, second);
-    let Found::Dir(tree) = second else {
-        panic!("no directory")
-    };
+    let tree = sandbox.tree("d", &second);
     for (_, entry) in tree.iter() {
         let Entry::File { id, .. } = entry else {
             panic!("no file")
@@ -438,7 +435,7 @@ fn large_files_are_hashed_as_small_ones_are() {
     let expected = tree(&[("large", file(&bytes)), ("small", file("s"))]);
     assert_eq!(
         sandbox.scan("d", Rules::Data).unwrap(),
-        Found::Dir(expected)
+        Found::Dir(expected.into())
     );
     // So many bytes were worth the wait until they can be remembered.
     let stat = fs::metadata(&sandbox.at("d/large")).unwrap().unwrap();
@@ -459,7 +456,8 @@ fn a_wish_to_stop_stops_the_scan() {
     let mut scanner = Scanner {
         root: &root,
         index: &mut index,
-        store: Some(&sandbox.store),
+        store: &sandbox.store,
+        keeps: true,
         progress: &Silent,
         interrupt: &sandbox.interrupt,
     };
@@ -468,4 +466,148 @@ fn a_wish_to_stop_stops_the_scan() {
         Err(Error::Interrupted)
     ));
     assert!(sandbox.store.list().unwrap().is_empty());
+}
+
+/// Every file as old as the file system's clock lets it be known.
+fn settle(sandbox: &mut Sandbox, names: &[&str]) {
+    let stats = names.iter().map(|name| fs::metadata(&sandbox.at(name)));
+    let stats: Vec<Metadata> = stats.map(|stat| stat.unwrap().unwrap()).collect();
+    sandbox.index.wait_out(stats.iter());
+}
+
+/// A change of what lies in `d`, in words.
+type Edit = (&'static str, fn(&Sandbox));
+
+const FILE_EDITS: [Edit; 8] = [
+    ("nothing", |_| {}),
+    ("a new file", |sandbox| sandbox.write("d/new", "new")),
+    ("another content", |sandbox| sandbox.write("d/a", "A")),
+    ("a file less", |sandbox| {
+        fs::remove_file(&sandbox.at("d/b/x")).unwrap();
+    }),
+    ("a file becomes executable", |sandbox| {
+        fs::set_executable(&sandbox.at("d/b/y"), true).unwrap();
+    }),
+    ("a link leads elsewhere", |sandbox| {
+        fs::remove_file(&sandbox.at("d/link")).unwrap();
+        sandbox.link("d/link", "b/y");
+    }),
+    ("a link less", |sandbox| {
+        fs::remove_file(&sandbox.at("d/link")).unwrap();
+    }),
+    ("a file where a link was", |sandbox| {
+        sandbox.write("d/link", "file");
+    }),
+];
+
+const DIRECTORY_EDITS: [Edit; 7] = [
+    ("a directory less", |sandbox| {
+        fs::remove_dir_all(&sandbox.at("d/e")).unwrap();
+    }),
+    ("a file where a directory was", |sandbox| {
+        fs::remove_dir_all(&sandbox.at("d/b")).unwrap();
+        sandbox.write("d/b", "file");
+    }),
+    ("a directory where a file was", |sandbox| {
+        fs::remove_file(&sandbox.at("d/b")).unwrap();
+        sandbox.write("d/b/x", "x");
+    }),
+    ("an empty directory more", |sandbox| sandbox.dir("d/void")),
+    ("empty directories less", |sandbox| {
+        fs::remove_dir_all(&sandbox.at("d/none")).unwrap();
+        fs::remove_dir_all(&sandbox.at("d/void")).unwrap();
+    }),
+    ("a rule for files", |sandbox| {
+        sandbox.write("d/.eskerignore", "*.tmp\n");
+    }),
+    ("a project of its own", |sandbox| {
+        sandbox.write("d/b/esker.toml", "");
+    }),
+];
+
+#[test]
+fn a_sealed_directory_is_found_as_it_is_whatever_changes() {
+    let mut sandbox = Sandbox::new();
+    let files = ["d/a", "d/b-c", "d/b/x", "d/b/y", "d/e/f/z", "d/x.tmp"];
+    for name in files {
+        sandbox.write(name, name);
+    }
+    sandbox.dir("d/none");
+    sandbox.link("d/link", "b/x");
+    settle(&mut sandbox, &files);
+    for (what, edit) in FILE_EDITS.into_iter().chain(DIRECTORY_EDITS) {
+        edit(&sandbox);
+        sandbox.index.restamp();
+        let found = sandbox.scan("d", Rules::Data).unwrap();
+        let mut blank = Index::default();
+        let root = sandbox.root();
+        let mut scanner = Scanner {
+            index: &mut blank,
+            ..sandbox.scanner(&root, false)
+        };
+        let anew = scanner.scan(&rel("d"), Rules::Data).unwrap();
+        assert_eq!(found, anew, "{what}");
+        let Found::Dir(dir) = &anew else {
+            panic!("no directory")
+        };
+        let expected = scanner.tree(&rel("d"), dir).unwrap();
+        assert_eq!(sandbox.tree("d", &found), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_directory_that_is_as_it_was_needs_no_tree() {
+    let mut sandbox = Sandbox::new();
+    let root = sandbox.root();
+    let names: Vec<String> = (0..300).map(|number| format!("d/{number}")).collect();
+    names.iter().for_each(|name| sandbox.write(name, name));
+    settle(
+        &mut sandbox,
+        &names.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
+    let mut scanner = sandbox.scanner(&root, true);
+    let Found::Dir(first) = scanner.scan(&rel("d"), Rules::Data).unwrap() else {
+        panic!("no directory")
+    };
+    scanner.write_tree(&rel("d"), &first).unwrap();
+    assert_eq!(scanner.index.sealed("d"), Some(first.summary));
+    let tree = scanner.tree(&rel("d"), &first).unwrap();
+    assert_eq!(tree.summary(), first.summary);
+    assert_eq!(
+        crate::workspace::read_tree(&sandbox.store, tree.id()).unwrap(),
+        tree
+    );
+
+    // One more file is worked into the tree that the store has.
+    sandbox.write("d/new", "new");
+    settle(&mut sandbox, &["d/new"]);
+    let mut scanner = sandbox.scanner(&root, true);
+    let Found::Dir(second) = scanner.scan(&rel("d"), Rules::Data).unwrap() else {
+        panic!("no directory")
+    };
+    assert!(!second.nodes.is_empty() && second.tree.is_none());
+    assert_eq!(second.summary.files, 301);
+    scanner.write_tree(&rel("d"), &second).unwrap();
+    let read = crate::workspace::read_tree(&sandbox.store, second.summary.root).unwrap();
+    assert_eq!(read, sandbox.tree("d", &Found::Dir(second)));
+}
+
+#[test]
+fn a_tree_whose_nodes_the_store_lost_is_written_again() {
+    let mut sandbox = Sandbox::new();
+    let root = sandbox.root();
+    sandbox.write("d/x", "x");
+    settle(&mut sandbox, &["d/x"]);
+    for _ in 0..2 {
+        // The second time nothing changed, and the node is gone.
+        let mut scanner = sandbox.scanner(&root, true);
+        let Found::Dir(found) = scanner.scan(&rel("d"), Rules::Data).unwrap() else {
+            panic!("no directory")
+        };
+        scanner.write_tree(&rel("d"), &found).unwrap();
+        assert!(sandbox.store.has(found.summary.root));
+        let other = crate::hash::Digest::of(b"");
+        let _ = sandbox.store.quarantine(found.summary.root.into(), other);
+        assert!(!sandbox.store.has(found.summary.root));
+    }
 }
