@@ -32,6 +32,8 @@ use crate::tree::{Entry, Summary};
 
 /// A file of changes that would be larger is not written; the whole index is, once more.
 const MAX_DELTA: usize = 128 << 10;
+/// So many changes are worked into the bytes of the index, where they take half of the memory.
+const MANY_CHANGES: usize = 1 << 17;
 
 /// What was learnt since the index was last written whole; `None` is forgotten.
 type Changes = BTreeMap<Box<str>, Option<Known>>;
@@ -41,8 +43,10 @@ type Seals = BTreeMap<Box<str>, Summary>;
 /// Remembers ids by path and stat. A cache: losing it costs a rehash and nothing else.
 #[derive(Debug, Default)]
 pub struct Index {
-    /// What was read from disk.
+    /// What was read from disk, or is to be written there whole.
     saved: Records,
+    /// Whether that is no longer what is on disk.
+    is_new: bool,
     changes: Changes,
     seals: Seals,
     /// Whether anything differs from the files on disk.
@@ -92,6 +96,7 @@ impl Index {
             changes: delta.as_ref().map(Records::changes).unwrap_or_default(),
             seals: delta.as_ref().unwrap_or(&saved).seals(),
             saved,
+            is_new: false,
             is_dirty: false,
             stamp: dir.as_deref().and_then(Stamp::take),
             dir,
@@ -139,18 +144,24 @@ impl Index {
             return Ok(());
         }
         let n_bytes = records::n_delta_bytes(&self.changes, &self.seals);
-        if n_bytes <= MAX_DELTA && n_bytes < self.saved.n_bytes() {
-            let bytes = records::delta(&self.saved, &self.changes, &self.seals);
-            write(&delta_of(path), &bytes)?;
+        if !self.is_new && n_bytes <= MAX_DELTA && n_bytes < self.saved.n_bytes() {
+            let delta = records::delta(&self.saved, &self.changes, &self.seals);
+            write(&delta_of(path), delta.bytes())?;
         } else {
-            let bytes = records::whole(&self.saved, &self.changes, &self.seals);
-            self.changes.clear();
-            write(path, &bytes)?;
-            // The delta beside it names the index that was there before, so it counts no longer.
-            self.saved = Records::parse(bytes).unwrap_or_default();
+            self.fold();
+            // A delta that is there names the index of before, so it counts no longer.
+            write(path, self.saved.bytes())?;
+            self.is_new = false;
         }
         self.is_dirty = false;
         Ok(())
+    }
+
+    /// Works all changes into what is to be written whole.
+    fn fold(&mut self) {
+        self.saved = records::whole(&self.saved, &self.changes, &self.seals);
+        self.changes.clear();
+        self.is_new = true;
     }
 
     /// Takes a new stamp: what was last changed well before this moment can be remembered. Must
@@ -184,6 +195,9 @@ impl Index {
             self.break_seals(path);
             self.changes.insert(path.into(), Some(known));
             self.is_dirty = true;
+            if self.changes.len() >= MANY_CHANGES {
+                self.fold();
+            }
         }
     }
 

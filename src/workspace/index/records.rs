@@ -63,6 +63,11 @@ impl Records {
         records.is_sound().then_some(records)
     }
 
+    /// The bytes of the file.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// How many bytes the file has.
     pub(super) fn n_bytes(&self) -> usize {
         self.bytes.len()
@@ -264,7 +269,7 @@ impl Records {
 }
 
 /// The file of these records with changes made to them.
-pub(super) fn whole(saved: &Records, changes: &Changes, seals: &Seals) -> Vec<u8> {
+pub(super) fn whole(saved: &Records, changes: &Changes, seals: &Seals) -> Records {
     let room = saved.n_bytes() + n_delta_bytes(changes, seals);
     let mut file = Builder::new(saved.count + changes.len() + seals.len(), room);
     let mut at = 0;
@@ -287,7 +292,7 @@ pub(super) fn whole(saved: &Records, changes: &Changes, seals: &Seals) -> Vec<u8
 }
 
 /// The file that holds the changes alone.
-pub(super) fn delta(saved: &Records, changes: &Changes, seals: &Seals) -> Vec<u8> {
+pub(super) fn delta(saved: &Records, changes: &Changes, seals: &Seals) -> Records {
     let n_bytes = n_delta_bytes(changes, seals);
     let mut file = Builder::new(changes.len() + seals.len(), n_bytes);
     for (name, change) in changes {
@@ -314,7 +319,7 @@ pub(super) fn n_delta_bytes(changes: &Changes, seals: &Seals) -> usize {
 struct Builder {
     bytes: Vec<u8>,
     names: Vec<u8>,
-    count: u64,
+    count: usize,
 }
 
 impl Builder {
@@ -361,7 +366,7 @@ impl Builder {
         self.count += 1;
     }
 
-    fn finish(mut self, base: [u8; 32], seals: &Seals) -> Vec<u8> {
+    fn finish(mut self, base: [u8; 32], seals: &Seals) -> Records {
         let count = self.count;
         for (name, sealed) in seals {
             let mut record = [0; RECORD];
@@ -375,7 +380,7 @@ impl Builder {
             mut bytes, names, ..
         } = self;
         bytes[..8].copy_from_slice(MAGIC);
-        let sizes = [count, seals.len() as u64, names.len() as u64];
+        let sizes = [count as u64, seals.len() as u64, names.len() as u64];
         for (number, field) in [VERSION.into()].into_iter().chain(sizes).enumerate() {
             put(&mut bytes, 1 + number, field);
         }
@@ -384,7 +389,11 @@ impl Builder {
         drop(names);
         let checksum = checksum(&bytes);
         bytes.extend_from_slice(checksum.as_bytes());
-        bytes
+        Records {
+            bytes,
+            count,
+            n_seals: seals.len(),
+        }
     }
 }
 
