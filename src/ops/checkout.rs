@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::{self, Missing, restrict, stored};
 use super::{Error, Result, Site, World};
-use crate::hash::BlobId;
+use crate::hash::{BlobId, TreeId};
 use crate::path::RelPath;
-use crate::project::Lock;
+use crate::project::{Lock, Recorded};
 use crate::tree::{Entry, Tree};
 use crate::workspace::{self, CheckoutPlan, Index, Park, Placed, PlacedItem, Rules};
 
@@ -123,13 +123,13 @@ pub(super) fn switch(
 struct Sides {
     /// Every tracked path of either side.
     roots: Vec<RelPath>,
-    /// The tracked paths that are wanted, and whether each is a directory.
-    wanted_roots: BTreeMap<RelPath, bool>,
+    /// The tracked paths that are wanted, as they are recorded.
+    wanted_roots: BTreeMap<RelPath, Recorded>,
     targets: Vec<RelPath>,
     wanted: Tree,
     actual: Tree,
     placed: Tree,
-    /// What was placed, outside the targets too.
+    /// What was placed, outside the targets and the roots too, if there is any of that.
     placed_everywhere: Tree,
     /// Directories whose listing the store does not have.
     missing_trees: Vec<Missing>,
@@ -152,8 +152,8 @@ fn gather(
         }
         match content::entries(&site.store, &root, recorded)? {
             Some(entries) => {
-                wanted.extend(entries);
-                wanted_roots.insert(root, recorded.files.is_some());
+                wanted.push(entries);
+                wanted_roots.insert(root, recorded.clone());
             }
             None => missing_trees.push(Missing {
                 path: root,
@@ -180,25 +180,36 @@ fn gather(
     let mut scanner = site.scanner(index);
     for root in outermost(&roots) {
         let found = scanner.scan(root, Rules::Data)?;
-        actual.extend(content::found_entries(&mut scanner, root, &found)?);
+        actual.push(content::found_entries(&mut scanner, root, &found)?);
     }
-    let placed_everywhere = placed.to_tree(&site.store)?;
-    let known = roots.clone();
-    let placed_here: Vec<_> = placed_everywhere
-        .iter()
-        .filter(|(path, _)| known.iter().any(|root| path.starts_with(root)))
-        .map(|(path, entry)| (path.clone(), entry.clone()))
-        .collect();
+    let (placed_here, placed_everywhere) = placed_sides(site, placed, &roots, targets)?;
     Ok(Sides {
-        wanted: restrict(&Tree::new(wanted)?, targets)?,
-        actual: restrict(&Tree::new(actual)?, targets)?,
-        placed: restrict(&Tree::new(placed_here)?, targets)?,
+        wanted: restrict(Tree::new(joined(wanted))?, targets)?,
+        actual: restrict(Tree::new(joined(actual))?, targets)?,
+        placed: restrict(placed_here, targets)?,
         targets: targets.to_vec(),
         roots,
         wanted_roots,
         placed_everywhere,
         missing_trees,
     })
+}
+
+/// What was placed at some paths, and everywhere; none of the latter if that is no more.
+fn placed_sides(
+    site: &Site<'_>,
+    placed: &Placed,
+    roots: &[RelPath],
+    targets: &[RelPath],
+) -> Result<(Tree, Tree)> {
+    let all = placed.to_tree(&site.store)?;
+    let is_known = |path: &RelPath| roots.iter().any(|root| path.starts_with(root));
+    if targets.is_empty() && placed.paths.keys().all(is_known) {
+        return Ok((all, Tree::default()));
+    }
+    let here = all.iter().filter(|(path, _)| is_known(path));
+    let here = here.map(|(path, entry)| (path.clone(), entry.clone()));
+    Ok((Tree::new(here.collect())?, all))
 }
 
 /// The paths that lie below no other of a sorted list.
@@ -223,6 +234,16 @@ fn update_placed(
     let within = |path: &RelPath| {
         sides.targets.is_empty() || sides.targets.iter().any(|target| path.starts_with(target))
     };
+    if sides.targets.is_empty() && plan.missing.is_empty() {
+        // All that is recorded lies there, by the trees that were read.
+        for root in &sides.roots {
+            match sides.wanted_roots.get(root).and_then(recorded_item) {
+                Some(item) => placed.paths.insert(root.clone(), item),
+                None => placed.paths.remove(root),
+            };
+        }
+        return Ok(());
+    }
     let absent: BTreeSet<&RelPath> = plan.missing.iter().map(|(path, _)| path).collect();
     let wanted = sides
         .wanted
@@ -247,10 +268,31 @@ fn update_placed(
     Ok(())
 }
 
+/// What is recorded, as it is placed.
+fn recorded_item(recorded: &Recorded) -> Option<PlacedItem> {
+    let digest = recorded.hash.digest()?;
+    Some(match recorded.files {
+        Some(_) => PlacedItem::Dir(TreeId(digest)),
+        None => PlacedItem::File {
+            id: BlobId(digest),
+            size: recorded.size,
+            exec: recorded.exec,
+        },
+    })
+}
+
+/// Lists put behind one another; a single one stays as it is.
+fn joined(lists: Vec<Vec<(RelPath, Entry)>>) -> Vec<(RelPath, Entry)> {
+    let mut lists = lists.into_iter();
+    let mut all = lists.next().unwrap_or_default();
+    lists.for_each(|mut list| all.append(&mut list));
+    all
+}
+
 fn placed_item(
     site: &Site<'_>,
     root: &RelPath,
-    wanted_dir: Option<&bool>,
+    wanted: Option<&Recorded>,
     entries: Vec<(RelPath, Entry)>,
 ) -> Result<Option<PlacedItem>> {
     if let [(path, Entry::File { id, size, exec })] = &entries[..]
@@ -259,7 +301,7 @@ fn placed_item(
         let (id, size, exec) = (*id, *size, *exec);
         return Ok(Some(PlacedItem::File { id, size, exec }));
     }
-    if entries.is_empty() && wanted_dir != Some(&true) {
+    if entries.is_empty() && wanted.is_none_or(|wanted| wanted.files.is_none()) {
         return Ok(None);
     }
     let below = entries

@@ -48,7 +48,7 @@ pub(super) fn entries(
         return Ok(Some(vec![(path.clone(), file)]));
     }
     match workspace::read_tree(store, TreeId(digest)) {
-        Ok(tree) => Ok(Some(tree.below(path))),
+        Ok(tree) => Ok(Some(tree.into_below(path))),
         Err(workspace::Error::Store(store::Error::Missing(_))) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -99,7 +99,7 @@ pub(super) fn found_entries(
 ) -> Result<Vec<(RelPath, Entry)>> {
     Ok(match found {
         Found::Missing => Vec::new(),
-        Found::Dir(dir) => scanner.tree(path, dir)?.below(path),
+        Found::Dir(dir) => scanner.tree(path, dir)?.into_below(path),
         Found::File { id, size, exec } => {
             let (id, size, exec) = (*id, *size, *exec);
             vec![(path.clone(), Entry::File { id, size, exec })]
@@ -162,9 +162,9 @@ pub(super) fn readers(site: &Site<'_>, path: &RelPath) -> Vec<String> {
 }
 
 /// The entries of a tree at, above or below some paths; no paths: all of them.
-pub(super) fn restrict(tree: &Tree, targets: &[RelPath]) -> Result<Tree> {
+pub(super) fn restrict(tree: Tree, targets: &[RelPath]) -> Result<Tree> {
     if targets.is_empty() {
-        return Ok(tree.clone());
+        return Ok(tree);
     }
     let inside = |path: &RelPath| targets.iter().any(|target| path.starts_with(target));
     let entries = tree.iter().filter(|(path, _)| inside(path));

@@ -204,11 +204,17 @@ impl Tree {
 
     /// The same entries, each below `dir`; an empty tree becomes an empty directory at `dir`.
     pub fn below(&self, dir: &RelPath) -> Vec<(RelPath, Entry)> {
+        self.clone().into_below(dir)
+    }
+
+    /// The same of a tree that is needed no longer.
+    pub fn into_below(self, dir: &RelPath) -> Vec<(RelPath, Entry)> {
         if self.is_empty() {
             return vec![(dir.clone(), Entry::EmptyDir)];
         }
-        self.iter()
-            .map(|(path, entry)| (dir.join(path), entry.clone()))
+        let entries = self.entries.into_iter();
+        entries
+            .map(|(path, entry)| (dir.join(&path), entry))
             .collect()
     }
 

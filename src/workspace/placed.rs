@@ -70,7 +70,7 @@ impl Placed {
                     entries.push((path.clone(), Entry::File { id, size, exec }));
                 }
                 PlacedItem::Dir(id) => match read_tree(store, *id) {
-                    Ok(tree) => entries.extend(tree.below(path)),
+                    Ok(tree) => entries.append(&mut tree.into_below(path)),
                     Err(Error::Store(store::Error::Missing(_))) => {}
                     Err(error) => return Err(error),
                 },

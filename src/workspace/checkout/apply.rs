@@ -57,7 +57,7 @@ pub fn apply(
         index.wait_out(files.iter().map(|file| &file.stat));
     }
     for file in files {
-        index.record(file.path.as_str(), &file.stat, file.id);
+        index.record(file.path.as_str(), file.stat, file.id);
     }
     Ok(applied)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Applied, CheckoutPlan};
-use crate::fs::{self, Metadata, TempDir};
+use crate::fs::{self, Metadata, Stat, TempDir};
 use crate::hash::BlobId;
 use crate::path::RelPath;
 use crate::progress::{Event, Interrupt, Progress, Work};
@@ -23,7 +23,7 @@ pub(super) struct Write<'a> {
 /// A file that was written.
 pub(super) struct Written {
     pub(super) path: RelPath,
-    pub(super) stat: Metadata,
+    pub(super) stat: Stat,
     pub(super) id: BlobId,
 }
 
@@ -93,7 +93,7 @@ impl Desk<'_> {
         self.progress.event(Event::Finished);
         let written: Vec<Written> = written?.into_iter().flatten().collect();
         applied.written += written.len() as u64;
-        applied.bytes += written.iter().map(|file| file.stat.len()).sum::<u64>();
+        applied.bytes += written.iter().map(|file| file.stat.size).sum::<u64>();
         Ok(written)
     }
 
@@ -131,7 +131,7 @@ impl Desk<'_> {
         let vanished = || Error::Occupied(write.path.clone());
         Ok(Written {
             path: write.path.clone(),
-            stat: fs::metadata(&at)?.ok_or_else(vanished)?,
+            stat: Stat::from(&fs::metadata(&at)?.ok_or_else(vanished)?),
             id,
         })
     }
