@@ -18,7 +18,7 @@ use crate::fs::{self, Metadata, Stat};
 use crate::hash::{BlobId, ObjectKind, TreeId};
 use crate::path::{DepPath, RelPath};
 use crate::progress::{Interrupt, Progress};
-use crate::store::Store;
+use crate::store::{Store, Stored};
 use crate::tree::{self, Encoder, Entry, Summary, Tree};
 
 /// The file that makes a directory a project. (Its contents are no business of this room.)
@@ -169,14 +169,18 @@ impl Scanner<'_> {
     }
 
     fn scan_file(&mut self, file: OnDisk) -> Result<Found> {
-        let mut found = Found::Missing;
-        self.identify(vec![file], |_, file, read| {
-            if let Some(read) = read {
-                let (id, size, exec) = (read.id, read.size, file.stat.exec);
-                found = Found::File { id, size, exec };
-            }
-        })?;
-        Ok(found)
+        let exec = file.stat.exec;
+        let mut held = self.known(&file);
+        if held.is_none() {
+            self.read_files(vec![file], |_, _, read| held = read)?;
+        }
+        Ok(
+            held.map_or(Found::Missing, |Stored { id, size }| Found::File {
+                id,
+                size,
+                exec,
+            }),
+        )
     }
 
     fn scan_dir(&mut self, dir: &RelPath, rules: Rules<'_>) -> Result<FoundDir> {
@@ -211,7 +215,7 @@ impl Scanner<'_> {
         let others = walked.others.into_iter();
         let mut entries: Vec<_> = others.map(|(path, entry)| (below(&path), entry)).collect();
         // A file that vanished between the listing and the reading is simply not there.
-        self.identify(walked.files, |_, file, read| {
+        self.read_files(walked.files, |_, file, read| {
             let path = file.path.inside().map(|path| below(&path));
             entries.extend(path.zip(read.map(|read| file.entry(&read))));
         })?;
@@ -251,7 +255,7 @@ impl Scanner<'_> {
         }
         // What changed a moment ago cannot be remembered.
         let mut racy = Vec::new();
-        self.identify(walked.files, |index, file, read| {
+        self.read_files(walked.files, |index, file, read| {
             let Some(path) = file.path.inside() else {
                 return;
             };

@@ -45,34 +45,25 @@ impl OnDisk {
 const AT_ONCE: usize = 1 << 16;
 
 impl Scanner<'_> {
-    /// Learns what files hold, and tells it one after the other: nothing of one that is gone.
-    pub(super) fn identify(
+    /// Reads files, and tells what they held one after the other: nothing of one that is gone.
+    pub(super) fn read_files(
         &mut self,
         files: Vec<OnDisk>,
-        mut tell: impl FnMut(&mut Index, OnDisk, Option<Stored>),
+        tell: impl FnMut(&mut Index, OnDisk, Option<Stored>),
     ) -> Result<()> {
-        let many = parallel::is_worth(files.len(), 0);
-        let known = parallel::map(&files, many, |file| Ok(self.known(file)))?;
-        let mut missed = Vec::new();
-        for (file, known) in files.into_iter().zip(known) {
-            match known {
-                Some(stored) => tell(self.index, file, Some(stored)),
-                None => missed.push(file),
-            }
-        }
-        if missed.is_empty() {
+        if files.is_empty() {
             return Ok(());
         }
         if let Some(store) = self.keep_in() {
-            self.check_room(store, &missed)?;
+            self.check_room(store, &files)?;
         }
-        self.prepare(&missed);
+        self.prepare(&files);
         self.progress.event(Event::Started {
             work: Work::Hash,
-            files: missed.len() as u64,
-            bytes: missed.iter().map(|file| file.stat.size).sum(),
+            files: files.len() as u64,
+            bytes: files.iter().map(|file| file.stat.size).sum(),
         });
-        let read = self.read_in_parts(missed, tell);
+        let read = self.read_in_parts(files, tell);
         self.progress.event(Event::Finished);
         read
     }
@@ -123,7 +114,8 @@ impl Scanner<'_> {
         })
     }
 
-    fn known(&self, file: &OnDisk) -> Option<Stored> {
+    /// What a file holds, if the index knows and, where it is to be kept, the store has it.
+    pub(super) fn known(&self, file: &OnDisk) -> Option<Stored> {
         let id = self.index.lookup(file.path.as_str(), file.stat)?;
         let stored = self.keep_in().is_none_or(|store| store.has(id));
         let size = file.stat.size;

@@ -21,6 +21,8 @@ const TEMP_PREFIX: &[u8] = b".esker-tmp-";
 
 /// From how many directories of a level on they are listed side by side.
 const MANY_DIRS: usize = 8;
+/// What so many have brought home is put together before others are listed.
+const DIRS_AT_ONCE: usize = 128;
 /// From how many names of a directory on they are looked at side by side.
 const MANY_NAMES: usize = 512;
 
@@ -116,13 +118,16 @@ impl Walk<'_> {
         let mut level = vec![Dir { path, mode, around }];
         let mut all = Walked::default();
         while !level.is_empty() {
-            let many = level.len() >= MANY_DIRS;
-            let listed = parallel::map(&level, many, |dir| act.list(dir, !many))?;
-            level.clear();
-            for (dirs, walked) in listed {
-                level.extend(dirs);
-                all.append(walked);
+            let mut below = Vec::new();
+            for part in level.chunks(DIRS_AT_ONCE) {
+                let many = part.len() >= MANY_DIRS;
+                let listed = parallel::map(part, many, |dir| act.list(dir, !many))?;
+                for (dirs, walked) in listed {
+                    below.extend(dirs);
+                    all.append(walked);
+                }
             }
+            level = below;
         }
         Ok(all)
     }
