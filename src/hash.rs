@@ -354,6 +354,47 @@ impl Hasher {
     }
 }
 
+/// Pieces of this length, and a last one that may be shorter, can be hashed one by one. It is what
+/// the own cache of a core holds.
+pub const PIECE_LEN: usize = 256 << 10;
+
+/// What is known of one piece of a string of bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PieceHash(blake3::hazmat::ChainingValue);
+
+impl PieceHash {
+    /// Hashes the piece of this number, from 0, of a string that has more than one. All but the
+    /// last are [`PIECE_LEN`] long, and none is empty.
+    pub fn of(number: u64, bytes: &[u8]) -> Self {
+        use blake3::hazmat::HasherExt;
+        let mut hasher = blake3::Hasher::new();
+        hasher.set_input_offset(number * PIECE_LEN as u64);
+        Self(hasher.update(bytes).finalize_non_root())
+    }
+
+    /// The hash of the whole string, from all its pieces, of which there are at least two.
+    pub fn join(pieces: &[Self]) -> Digest {
+        use blake3::hazmat::{Mode, merge_subtrees_root};
+        let (left, right) = halves(pieces);
+        let (left, right) = (subtree(left), subtree(right));
+        Digest(*merge_subtrees_root(&left, &right, Mode::Hash).as_bytes())
+    }
+}
+
+fn subtree(pieces: &[PieceHash]) -> blake3::hazmat::ChainingValue {
+    use blake3::hazmat::{Mode, merge_subtrees_non_root};
+    if let [piece] = pieces {
+        return piece.0;
+    }
+    let (left, right) = halves(pieces);
+    merge_subtrees_non_root(&subtree(left), &subtree(right), Mode::Hash)
+}
+
+/// The left side of a node of BLAKE3 is the largest power of two that leaves something.
+fn halves(pieces: &[PieceHash]) -> (&[PieceHash], &[PieceHash]) {
+    pieces.split_at(pieces.len().next_power_of_two() / 2)
+}
+
 impl io::Write for Hasher {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.update(bytes);
@@ -418,6 +459,15 @@ mod tests {
         fn digests_survive_their_text(bytes: [u8; 32]) {
             let digest = Digest::from_bytes(bytes);
             prop_assert_eq!(digest.to_hex().parse(), Ok(digest));
+        }
+
+        #[test]
+        fn pieces_make_the_hash_of_the_whole(n_pieces in 2_usize..9, last in 1..=PIECE_LEN) {
+            let length = (n_pieces - 1) * PIECE_LEN + last;
+            let bytes: Vec<u8> = (0..length as u32).map(|n| n.to_le_bytes()[n as usize % 3]).collect();
+            let pieces = bytes.chunks(PIECE_LEN).zip(0..);
+            let pieces: Vec<PieceHash> = pieces.map(|(piece, n)| PieceHash::of(n, piece)).collect();
+            prop_assert_eq!(PieceHash::join(&pieces), Digest::of(&bytes));
         }
 
         #[test]

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::{Context, Result};
@@ -45,6 +46,14 @@ pub(super) fn write_all(mut file: &File, bytes: &[u8], path: &Path) -> Result<()
     file.write_all(bytes).context("write", path)
 }
 
+/// Writes all bytes at an offset of a file; one half of them if this step is to fail.
+#[inline]
+pub(super) fn write_all_at(file: &File, bytes: &[u8], offset: u64, path: &Path) -> Result<()> {
+    #[cfg(feature = "failpoints")]
+    armed::write_at_step(file, bytes, offset).context("write", path)?;
+    file.write_all_at(bytes, offset).context("write", path)
+}
+
 /// Writes some bytes to a file.
 #[inline]
 pub(super) fn write(mut file: &File, bytes: &[u8]) -> io::Result<usize> {
@@ -82,6 +91,7 @@ pub(super) fn pretended_room() -> Option<u64> {
 mod armed {
     use std::fs::File;
     use std::io::{self, Write};
+    use std::os::unix::fs::FileExt;
     use std::path::Path;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -146,6 +156,14 @@ mod armed {
 
     pub(super) fn step(needs: Needs) -> io::Result<()> {
         verdict(needs).map_or(Ok(()), |how| Err(fail(how)))
+    }
+
+    pub(super) fn write_at_step(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let Some(how) = verdict(Needs::Room) else {
+            return Ok(());
+        };
+        file.write_all_at(&bytes[..bytes.len() / 2], offset)?;
+        Err(fail(how))
     }
 
     pub(super) fn write_step(mut file: &File, bytes: &[u8]) -> io::Result<()> {

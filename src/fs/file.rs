@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::ops::Deref;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -79,21 +79,18 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
 #[derive(Debug)]
 pub struct NewFile(File);
 
+impl NewFile {
+    /// Writes all bytes at an offset. `path` is for the error.
+    pub fn write_all_at(&self, bytes: &[u8], offset: u64, path: &Path) -> Result<()> {
+        fail::write_all_at(&self.0, bytes, offset, path)
+    }
+}
+
 impl Deref for NewFile {
     type Target = File;
 
     fn deref(&self) -> &File {
         &self.0
-    }
-}
-
-impl Write for NewFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        fail::write(&self.0, bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
     }
 }
 

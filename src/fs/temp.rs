@@ -56,6 +56,11 @@ impl TempFile {
         fail::write_all(&self.file, bytes, &self.path)
     }
 
+    /// Writes all bytes at an offset.
+    pub fn write_all_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        fail::write_all_at(&self.file, bytes, offset, &self.path)
+    }
+
     /// Asks the disk to keep the bytes.
     pub fn sync(&self) -> Result<()> {
         step(Needs::Nothing, "flush", &self.path)?;

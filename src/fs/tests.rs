@@ -63,7 +63,8 @@ fn the_execute_bit_comes_and_goes() {
 fn a_new_file_is_new() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
-    io::Write::write_all(&mut create_new(&path).unwrap(), b"one").unwrap();
+    let file = create_new(&path).unwrap();
+    file.write_all_at(b"one", 0, &path).unwrap();
     assert!(create_new(&path).is_err());
     assert_eq!(read(&path).unwrap(), b"one");
 }

@@ -1,12 +1,11 @@
 //! Getting objects out, checked.
 
 use std::fs::File;
-use std::io::{Cursor, Read, Write};
+use std::io::{Cursor, Read};
 use std::path::Path;
 
 use super::packs::Held;
-use super::put::copy_hashing;
-use super::{Error, QUARANTINE, Result, Store};
+use super::{Error, QUARANTINE, Result, Store, pieces};
 use crate::fs::{self, Context};
 use crate::hash::{BlobId, Digest, ObjectId};
 
@@ -68,10 +67,10 @@ impl Store {
     /// fails, the new file is gone again.
     pub fn copy_to(&self, id: BlobId, target: &Path) -> Result<()> {
         let blob = self.open_blob(id)?;
-        let mut copy = fs::create_new(target)?;
+        let copy = fs::create_new(target)?;
         let result = match blob {
-            Blob::InMemory(bytes) => write(&copy, bytes.get_ref(), target),
-            Blob::Loose(mut file) => self.fill(id, &mut file, &mut copy, target),
+            Blob::InMemory(bytes) => Ok(copy.write_all_at(bytes.get_ref(), 0, target)?),
+            Blob::Loose(object) => self.fill(id, &object, &copy, target),
         };
         if result.is_err() {
             // The first error is the one to tell.
@@ -124,26 +123,17 @@ impl Store {
         }
     }
 
-    fn fill(
-        &self,
-        id: BlobId,
-        object: &mut File,
-        copy: &mut fs::NewFile,
-        target: &Path,
-    ) -> Result<()> {
+    fn fill(&self, id: BlobId, object: &File, copy: &fs::NewFile, target: &Path) -> Result<()> {
         // A reflink is taken without reading; `fsck` reads what lies in the store.
         if fs::reflink(object, copy) {
             return Ok(());
         }
-        let size = object.metadata().context("look at", target)?.len();
-        let (found, _) = copy_hashing(object, target, copy, size)?;
+        let found = pieces::hash_all(object, target, &|piece, offset| {
+            Ok(copy.write_all_at(piece, offset, target)?)
+        })?;
         if found != id.0 {
             return Err(self.quarantine(id.into(), found));
         }
         Ok(())
     }
-}
-
-fn write(mut file: &File, bytes: &[u8], path: &Path) -> Result<()> {
-    Ok(file.write_all(bytes).context("write", path)?)
 }

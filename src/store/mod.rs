@@ -12,6 +12,7 @@
 mod get;
 mod list;
 mod packs;
+mod pieces;
 mod put;
 mod room;
 

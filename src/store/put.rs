@@ -2,21 +2,19 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::{Error, Result, Store, TEMP};
+use super::{Error, Result, Store, TEMP, pieces};
 use crate::fs::{self, Context, TempFile};
-use crate::hash::{BlobId, Digest, Hasher, ObjectId, ObjectKind};
+use crate::hash::{BlobId, Digest, ObjectId, ObjectKind};
 
 /// Blobs shorter than this lie in packs when they come in numbers. A file of its own costs about
 /// as much over its life as copying this many bytes once more.
 const PACKED: usize = 32 << 10;
 /// Files up to this size pass through memory, so that one that is already stored costs no write.
 const IN_MEMORY: u64 = 128 << 10;
-/// How much of a large file is read, hashed and written at a time.
-const PIECE: u64 = 4 << 20;
 
 /// What a file was when it was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +43,7 @@ impl Store {
     /// Takes over bytes that are already in a temporary file made by [`Store::temp`], after
     /// checking that they hash to `id`.
     pub fn adopt(&self, id: BlobId, temp: TempFile) -> Result<()> {
-        let found = hash_from_start(temp.file(), temp.path())?.0;
+        let found = pieces::hash_all(temp.file(), temp.path(), &|_, _| Ok(()))?;
         if found != id.0 {
             let id = id.into();
             return Err(Error::Mismatch { id, found });
@@ -79,18 +77,20 @@ impl Store {
             BUFFER.set(buffer);
             return stored;
         }
-        let copy = self.copy_to_temp(&mut file, path, before.size)?;
+        let temp = self.temp()?;
+        let hash = copy(&file, path, &temp, before.size)?;
         copied();
+        let Some(hash) = hash else {
+            return Ok(None);
+        };
         // Only a copy of which nobody changed a byte while it was made may be given a name: each
         // byte of a torn one was in the file, but never all of them at once.
-        if copy.size != before.size || State::of(&file, path)? != before {
+        if State::of(&file, path)? != before {
             return Ok(None);
         }
-        self.name(copy.id.into(), copy.temp)?;
-        Ok(Some(Stored {
-            id: copy.id,
-            size: copy.size,
-        }))
+        let (id, size) = (BlobId(hash), before.size);
+        self.name(id.into(), temp)?;
+        Ok(Some(Stored { id, size }))
     }
 
     /// Stores a file that fits into memory; `None` if it was changed meanwhile.
@@ -117,17 +117,6 @@ impl Store {
         self.put_hashed(id.into(), bytes)?;
         let size = before.size;
         Ok(Some(Stored { id, size }))
-    }
-
-    fn copy_to_temp(&self, file: &mut File, path: &Path, size: u64) -> Result<Copy> {
-        let mut temp = self.temp()?;
-        let (digest, size) = if fs::reflink(file, temp.file()) {
-            hash_from_start(temp.file(), temp.path())?
-        } else {
-            copy_hashing(file, path, &mut temp, size)?
-        };
-        let id = BlobId(digest);
-        Ok(Copy { id, size, temp })
     }
 
     /// Stores bytes whose hash is known.
@@ -175,13 +164,6 @@ thread_local! {
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// A copy of a file, not yet named.
-struct Copy {
-    id: BlobId,
-    size: u64,
-    temp: TempFile,
-}
-
 /// What changes when somebody writes to a file.
 #[derive(PartialEq, Eq)]
 struct State {
@@ -204,45 +186,15 @@ impl State {
     }
 }
 
-/// Copies all that is left of a file, hashing the very bytes that are written.
-pub(super) fn copy_hashing(
-    from: &mut File,
-    path: &Path,
-    to: &mut impl Write,
-    size: u64,
-) -> Result<(Digest, u64)> {
-    let mut hasher = Hasher::new();
-    let mut copied = 0;
-    let mut buffer = buffer_for(size);
-    loop {
-        let n_read = read_some(from, path, &mut buffer)?;
-        if n_read == 0 {
-            return Ok((hasher.finish(), copied));
-        }
-        hasher.update(&buffer[..n_read]);
-        to.write_all(&buffer[..n_read]).context("copy", path)?;
-        copied += n_read as u64;
+/// Copies the first `size` bytes of a file (by reflink if it can) and hashes the copy; `None`: the
+/// copy is shorter.
+fn copy(from: &File, path: &Path, to: &TempFile, size: u64) -> Result<Option<Digest>> {
+    if fs::reflink(from, to.file()) {
+        return pieces::hash(to.file(), to.path(), size, &|_, _| Ok(()));
     }
-}
-
-fn hash_from_start(mut file: &File, path: &Path) -> Result<(Digest, u64)> {
-    file.seek(SeekFrom::Start(0)).context("read", path)?;
-    let size = file.metadata().context("look at", path)?.len();
-    let mut hasher = Hasher::new();
-    let mut hashed = 0;
-    let mut buffer = buffer_for(size);
-    loop {
-        let n_read = read_some(&mut file, path, &mut buffer)?;
-        if n_read == 0 {
-            return Ok((hasher.finish(), hashed));
-        }
-        hasher.update(&buffer[..n_read]);
-        hashed += n_read as u64;
-    }
-}
-
-fn buffer_for(size: u64) -> Vec<u8> {
-    vec![0; size.clamp(8 << 10, PIECE) as usize]
+    pieces::hash(from, path, size, &|piece, offset| {
+        Ok(to.write_all_at(piece, offset)?)
+    })
 }
 
 /// Reads until that many bytes are there, or the file ends; says how many there are.
