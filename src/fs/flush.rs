@@ -4,6 +4,18 @@ use std::path::Path;
 
 use super::Result;
 
+/// How surely what was written outlives a power cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Each file is flushed before it gets its name.
+    Full,
+    /// What belongs together is flushed together, before anything names it.
+    #[default]
+    Batch,
+    /// Nothing is flushed.
+    None,
+}
+
 /// Whether [`sync_file_system`] flushes the bytes of every file. Where it does not, whoever
 /// writes a file that must last flushes it himself.
 pub const FLUSHES_ALL_AT_ONCE: bool = cfg!(target_os = "linux");

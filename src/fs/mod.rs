@@ -25,10 +25,10 @@ pub use file::{
     remove_dir_if_empty, remove_file, rename, rename_new, set_executable, set_read_only, symlink,
     sync_dir, sync_file, write_new,
 };
-pub use flush::{FLUSHES_ALL_AT_ONCE, sync_file_system};
+pub use flush::{Durability, FLUSHES_ALL_AT_ONCE, sync_file_system};
 pub use guard::{Holder, LockGuard};
 pub use room::{free_space, shares_blocks};
-pub use sweep::sweep;
+pub use sweep::{is_abandoned, sweep};
 pub use temp::{TempDir, TempFile, replace, temp_name};
 
 use std::io;

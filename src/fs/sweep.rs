@@ -31,7 +31,7 @@ pub fn sweep(dir: &Path) {
 }
 
 /// Whether this is the name of something temporary that belongs to no living process.
-fn is_abandoned(name: &OsStr) -> bool {
+pub fn is_abandoned(name: &OsStr) -> bool {
     let owner = name
         .to_str()
         .and_then(|name| name.strip_prefix(TEMP_PREFIX))

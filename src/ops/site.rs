@@ -11,7 +11,7 @@ use crate::pipeline::Graph;
 use crate::progress::{Event, Interrupt, Progress};
 use crate::project::layout::{LOCK, MANIFEST};
 use crate::project::{Config, Layout, Lock, Manifest};
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::workspace::{self, Index, Scanner};
 
 /// What lies outside the project: where the command was given, what its environment says, who
@@ -73,7 +73,11 @@ impl<'w> Site<'w> {
             root,
         };
         let config = Config::load(&layout, world.var)?;
-        let store = Store::open(&config.store.clone().unwrap_or_else(|| layout.store()));
+        let place = config.store.clone().unwrap_or_else(|| layout.store());
+        let settings = store::Settings {
+            durability: config.durability.unwrap_or_default(),
+        };
+        let store = Store::with(&place, settings);
         let within = cwd.strip_prefix(&layout.root).ok();
         let within = within.and_then(|path| RelPath::from_native(path).ok());
         Ok(Self {

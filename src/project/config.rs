@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use super::manifest::Manifest;
 use super::source::{Section, Source, Text, complaint, read_text};
 use super::{Layout, Result};
+use crate::fs::Durability;
 
 const SECTIONS: [&str; 2] = ["store", "core"];
 const LATER_SECTIONS: [&str; 4] = ["run_cache", "hooks", "remote", "trust"];
-const LATER_STORE: [&str; 3] = ["links", "shared", "durability"];
+const LATER_STORE: [&str; 2] = ["links", "shared"];
 
 /// More threads than this is a slip of the keyboard.
 const MAX_JOBS: i64 = 1024;
@@ -18,6 +19,8 @@ const MAX_JOBS: i64 = 1024;
 pub struct Config {
     /// `[store] path` or `ESKER_STORE`: where objects lie, if not in git's directory.
     pub store: Option<PathBuf>,
+    /// `[store] durability`.
+    pub durability: Option<Durability>,
     /// `[core] jobs` or `ESKER_JOBS`.
     pub jobs: Option<usize>,
     /// `[core] remote` or `ESKER_REMOTE`: the default remote in this clone.
@@ -41,6 +44,7 @@ impl Config {
         };
         Ok(Self {
             store: environment.store.or(clone.store).or(user.store),
+            durability: clone.durability.or(user.durability),
             jobs: environment.jobs.or(clone.jobs).or(user.jobs),
             remote: environment.remote.or(clone.remote),
             user_remote: user.remote,
@@ -113,9 +117,11 @@ fn parse(file: &str, text: &str, home: Option<&Path>) -> Result<Config> {
     root.only(&SECTIONS, &LATER_SECTIONS)?;
     let mut config = Config::default();
     if let Some(section) = root.section("store")? {
-        section.only(&["path"], &LATER_STORE)?;
+        section.only(&["path", "durability"], &LATER_STORE)?;
         let path = section.text("path")?;
         config.store = path.map(|path| store(&path, home)).transpose()?;
+        let text = section.text("durability")?;
+        config.durability = text.map(|text| durability(&text)).transpose()?;
     }
     if let Some(section) = root.section("core")? {
         section.only(&["jobs", "remote"], &[])?;
@@ -129,6 +135,15 @@ fn parse(file: &str, text: &str, home: Option<&Path>) -> Result<Config> {
 fn store(text: &Text<'_>, home: Option<&Path>) -> Result<PathBuf> {
     let path = directory(text.text, home);
     path.ok_or_else(|| text.error("`store.path` must be absolute or begin with `~/`"))
+}
+
+fn durability(text: &Text<'_>) -> Result<Durability> {
+    match text.text {
+        "full" => Ok(Durability::Full),
+        "batch" => Ok(Durability::Batch),
+        "none" => Ok(Durability::None),
+        _ => Err(text.error("`store.durability` must be `full`, `batch` or `none`")),
+    }
 }
 
 /// An absolute path, or one below the home directory. A relative one would mean another place
@@ -223,6 +238,23 @@ mod tests {
 
         let config = scene.var("ESKER_JOBS", "").load().unwrap();
         assert_eq!(config.jobs, Some(3), "an empty variable is not set");
+    }
+
+    #[test]
+    fn how_a_store_is_kept_is_for_the_clone_and_then_the_user_to_say() {
+        let user = ".config/esker/config.toml";
+        let scene = Scene::new().write(user, "store.durability = \"none\"");
+        assert_eq!(scene.load().unwrap().durability, Some(Durability::None));
+        let scene = scene.write("shared/config.toml", "store.durability = \"full\"");
+        assert_eq!(scene.load().unwrap().durability, Some(Durability::Full));
+        let scene = scene.write("shared/config.toml", "store.durability = \"batch\"");
+        assert_eq!(scene.load().unwrap().durability, Some(Durability::Batch));
+        let scene = scene.write("shared/config.toml", "store.durability = \"some\"");
+        let wrong = scene.load().unwrap_err().to_string();
+        assert_eq!(
+            wrong,
+            "`store.durability` must be `full`, `batch` or `none`"
+        );
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod packs;
 mod pieces;
 mod put;
 mod room;
+mod unflushed;
 
 pub use get::Blob;
 pub use put::Stored;
@@ -23,8 +24,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::packs::Packs;
+use self::unflushed::Unflushed;
 
-use crate::fs;
+use crate::fs::{self, Durability};
 use crate::hash::{Digest, ObjectId, ObjectKind};
 
 /// A handle on a store directory. Small blobs that were put wait in memory until they are enough
@@ -33,6 +35,14 @@ use crate::hash::{Digest, ObjectId, ObjectKind};
 pub struct Store {
     root: PathBuf,
     packs: Arc<Packs>,
+    unflushed: Arc<Unflushed>,
+}
+
+/// How a store is kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// What a flush does.
+    pub durability: Durability,
 }
 
 /// What can go wrong in a store.
@@ -82,9 +92,16 @@ const TEMP: &str = "tmp";
 impl Store {
     /// Opens a store; its directories are made when something is put.
     pub fn open(root: &Path) -> Self {
+        Self::with(root, Settings::default())
+    }
+
+    /// Opens a store that is kept in this way.
+    pub fn with(root: &Path, settings: Settings) -> Self {
+        let unflushed = Arc::new(Unflushed::new(root, settings.durability));
         Self {
             root: root.to_path_buf(),
-            packs: Arc::new(Packs::new(root)),
+            packs: Arc::new(Packs::new(root, Arc::clone(&unflushed))),
+            unflushed,
         }
     }
 
@@ -123,15 +140,13 @@ impl Store {
             .settle(|id, bytes| self.put_loose(id.into(), bytes))
     }
 
-    /// Makes everything put so far survive a power cut: one flush of the file system.
+    /// Makes everything put so far survive a power cut, as the [`Settings`] say. A flush that
+    /// failed is not tried again.
     ///
     /// Call it after content is put and before anything durable names that content.
     pub fn flush(&self) -> Result<()> {
         self.settle()?;
-        match fs::metadata(&self.root)? {
-            Some(_) => Ok(fs::sync_file_system(&self.root)?),
-            None => Ok(()),
-        }
+        self.unflushed.flush()
     }
 
     fn path_of(&self, id: ObjectId) -> Result<PathBuf> {

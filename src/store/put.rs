@@ -142,12 +142,13 @@ impl Store {
     fn name(&self, id: ObjectId, temp: TempFile) -> Result<()> {
         let path = self.path_of(id)?;
         fs::set_read_only(temp.path())?;
-        if !fs::FLUSHES_ALL_AT_ONCE {
+        if self.unflushed.comes_first() {
             temp.sync()?;
         }
         if let Some(dir) = path.parent() {
             fs::create_dir_all(dir)?;
         }
+        self.unflushed.note(&path)?;
         Ok(temp.persist(&path)?)
     }
 

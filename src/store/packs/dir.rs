@@ -10,6 +10,7 @@ use super::midx::{Midx, Row};
 use crate::fs::{self, Context, TempFile};
 use crate::hash::{Digest, ObjectId, PackId};
 use crate::pack::{self, Builder, HEADER_LEN, Index, TRAILER_LEN};
+use crate::store::unflushed::Unflushed;
 use crate::store::{QUARANTINE, Result, TEMP};
 
 const PACKS: &str = "packs";
@@ -73,15 +74,19 @@ pub(super) fn save(root: &Path, midx: &Midx) {
 }
 
 /// Writes a pack and gives it its name once the disk has all of it.
-pub(super) fn publish(root: &Path, builder: &Builder) -> Result<PackId> {
+pub(super) fn publish(root: &Path, unflushed: &Unflushed, builder: &Builder) -> Result<PackId> {
     let (pack, tail) = builder.finish();
     let mut temp = TempFile::new_in(&root.join(TEMP))?;
     temp.write_all(builder.bytes())?;
     temp.write_all(&tail)?;
     fs::set_read_only(temp.path())?;
-    temp.sync()?;
+    if unflushed.is_wanted() {
+        temp.sync()?;
+    }
     fs::create_dir_all(&root.join(PACKS))?;
-    temp.persist(&path_of(root, pack))?;
+    let path = path_of(root, pack);
+    unflushed.note(&path)?;
+    temp.persist(&path)?;
     Ok(pack)
 }
 

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use self::midx::{Midx, Row};
 use self::pending::{Found, Pending};
 use super::Result;
+use super::unflushed::Unflushed;
 use crate::fs::{self, Context};
 use crate::hash::{BlobId, Digest, ObjectId, PackId};
 use crate::pack::{self, Entry};
@@ -27,6 +28,7 @@ const OPEN_FILES: usize = 64;
 /// The packs of one store.
 pub(super) struct Packs {
     root: PathBuf,
+    unflushed: Arc<Unflushed>,
     state: Mutex<State>,
 }
 
@@ -67,9 +69,10 @@ impl std::fmt::Debug for Packs {
 }
 
 impl Packs {
-    pub(super) fn new(root: &Path) -> Self {
+    pub(super) fn new(root: &Path, unflushed: Arc<Unflushed>) -> Self {
         Self {
             root: root.to_path_buf(),
+            unflushed,
             state: Mutex::default(),
         }
     }
@@ -96,7 +99,7 @@ impl Packs {
         if state.length(&self.root, id.into())?.is_some() {
             return Ok(());
         }
-        state.pending.add(&self.root, entry, bytes)
+        state.pending.add(&self.root, &self.unflushed, entry, bytes)
     }
 
     /// Brings all that was put into files. Few blobs are handed to `keep_loose` instead.
@@ -112,7 +115,7 @@ impl Packs {
             state.pending.clear();
             return Ok(());
         }
-        let (packs, rows) = state.pending.finish(&self.root)?;
+        let (packs, rows) = state.pending.finish(&self.root, &self.unflushed)?;
         state.pending.clear();
         match &mut state.midx {
             Some(midx) if !packs.iter().any(|pack| midx.packs().contains(pack)) => {

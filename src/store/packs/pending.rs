@@ -11,6 +11,7 @@ use crate::fs;
 use crate::hash::{BlobId, Digest, ObjectId, ObjectKind, PackId};
 use crate::pack::{Builder, Codec, Entry, PackKind};
 use crate::store::Result;
+use crate::store::unflushed::Unflushed;
 
 /// Packs being filled and written. One at most is being filled and one being written; who fills
 /// the next before that is done waits, so that memory does not grow with what is added.
@@ -75,10 +76,16 @@ impl Pending {
     }
 
     /// Adds a blob that is not there yet.
-    pub(super) fn add(&mut self, root: &Path, entry: Entry, bytes: &[u8]) -> Result<()> {
+    pub(super) fn add(
+        &mut self,
+        root: &Path,
+        unflushed: &Arc<Unflushed>,
+        entry: Entry,
+        bytes: &[u8],
+    ) -> Result<()> {
         let has_room = |builder: &Builder| builder.has_room(entry.stored_len);
         if !self.filling.as_ref().is_none_or(has_room) {
-            self.write_full(root)?;
+            self.write_full(root, unflushed)?;
         }
         let spare = &mut self.spare;
         let builder = self.filling.get_or_insert_with(|| {
@@ -105,7 +112,11 @@ impl Pending {
     }
 
     /// Writes all packs to their ends and yields them, and what they hold.
-    pub(super) fn finish(&mut self, root: &Path) -> Result<(Vec<PackId>, Vec<Row>)> {
+    pub(super) fn finish(
+        &mut self,
+        root: &Path,
+        unflushed: &Unflushed,
+    ) -> Result<(Vec<PackId>, Vec<Row>)> {
         self.wait()?;
         if let Some(builder) = self.filling.take() {
             self.full.push(Full::InMemory(Arc::new(builder)));
@@ -115,7 +126,7 @@ impl Pending {
             let pack = match full {
                 Full::OnDisk(pack) => *pack,
                 // The last one, and one that could not be written at first.
-                Full::InMemory(builder) => dir::publish(root, builder)?,
+                Full::InMemory(builder) => dir::publish(root, unflushed, builder)?,
             };
             *full = Full::OnDisk(pack);
             packs.push(pack);
@@ -136,7 +147,7 @@ impl Pending {
     }
 
     /// Lets a thread write the pack that is full.
-    fn write_full(&mut self, root: &Path) -> Result<()> {
+    fn write_full(&mut self, root: &Path, unflushed: &Arc<Unflushed>) -> Result<()> {
         self.wait()?;
         let Some(builder) = self.filling.take() else {
             return Ok(());
@@ -144,7 +155,9 @@ impl Pending {
         let builder = Arc::new(builder);
         self.full.push(Full::InMemory(Arc::clone(&builder)));
         let root = root.to_path_buf();
-        self.writing = Some(std::thread::spawn(move || dir::publish(&root, &builder)));
+        let unflushed = Arc::clone(unflushed);
+        let publish = move || dir::publish(&root, &unflushed, &builder);
+        self.writing = Some(std::thread::spawn(publish));
         Ok(())
     }
 

@@ -38,7 +38,7 @@ impl Packs {
             }
         }
         if !builder.entries().is_empty() {
-            dir::publish(&self.root, &builder)?;
+            dir::publish(&self.root, &self.unflushed, &builder)?;
         }
         state.open.remove(&pack);
         Ok(fs::remove_file(&dir::path_of(&self.root, pack))?)
