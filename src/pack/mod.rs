@@ -1,15 +1,13 @@
 //! Packs: frames, header, index and trailer, zstd and crc. Bytes in, bytes out: unaware of disks,
 //! remotes and trees. `docs/format.md`, section "Pack".
 //!
-//! A [`Writer`] streams a pack and hashes it on the way, a [`Builder`] puts one together in memory; an [`Index`] is read from the last bytes
+//! A [`Writer`] streams a pack and hashes it on the way; an [`Index`] is read from the last bytes
 //! of one; [`decode_frame`] turns the bytes of a frame back into the object and proves it.
 
-mod builder;
 mod frame;
 mod index;
 mod writer;
 
-pub use builder::Builder;
 pub use frame::{Codec, Entry, Frame, decode_frame, unpack};
 pub use index::{Header, Index, announced_entries, tail_len};
 pub use writer::{Finished, Writer};

@@ -100,43 +100,36 @@ fn the_index_is_read_from_the_tail_alone() {
     assert!(Index::decode_tail(&GOLDEN[tail..], length + 1).is_err());
 }
 
+/// Whoever fills a pack reads what is in it so far from its file and from what waits in memory.
 #[test]
-fn a_pack_built_in_memory_is_the_one_that_is_streamed() {
-    let objects: Vec<Vec<u8>> = (0..100_u8)
-        .map(|n| Digest::of(&[n]).as_bytes()[..usize::from(n % 33)].to_vec())
-        .collect();
-    let objects: Vec<_> = objects
-        .into_iter()
-        .map(|raw| (ObjectKind::Blob, raw))
-        .collect();
-    let (finished, streamed) = pack_of(PackKind::Blobs, &objects);
-    let mut builder = Builder::new(PackKind::Blobs, NONCE, b"an old buffer".to_vec());
-    for (kind, raw) in &objects {
-        let entry = Entry::raw(id_of(*kind, raw), raw);
-        let offset = builder.add(entry, raw) as usize;
-        assert_eq!(&builder.bytes()[offset..], raw);
+fn all_frames_of_a_pack_being_written_can_be_read() {
+    let bytes: Vec<u8> = (0..=255).cycle().take(300 << 10).collect();
+    let mut writer = Writer::new(Vec::new(), PackKind::Blobs, NONCE).unwrap();
+    let mut frames = Vec::new();
+    for number in 0..200_usize {
+        let raw = &bytes[number..number + number * 1501 % (299 << 10)];
+        let entry = Entry::raw(id_of(ObjectKind::Blob, raw), raw);
         assert_eq!(
             unpack(entry.id, entry.codec, entry.raw_len, raw).unwrap(),
-            *raw
+            raw
         );
         assert!(unpack(entry.id, entry.codec, entry.raw_len + 1, raw).is_err());
+        frames.push((writer.append(entry, raw).unwrap() as usize, raw));
+        let so_far = [writer.out().as_slice(), writer.unwritten()].concat();
+        assert_eq!(so_far.len() as u64, writer.frames_end());
+        assert!(
+            frames
+                .iter()
+                .all(|(at, raw)| so_far[*at..].starts_with(raw))
+        );
+        // A frame is not torn between the two.
+        let written = writer.out().len();
+        let torn = |(at, raw): &(usize, &[u8])| *at < written && at + raw.len() > written;
+        assert!(!frames.iter().any(torn));
     }
-    assert_eq!(builder.entries(), finished.entries);
-    let (id, tail) = builder.finish();
-    assert_eq!(id, finished.id);
-    assert_eq!([builder.into_buffer(), tail].concat(), streamed);
-}
-
-#[test]
-fn a_pack_built_in_memory_keeps_to_the_usual_length() {
-    let raw = vec![7; MAX_RAW_LEN];
-    let entry = Entry::raw(id_of(ObjectKind::Blob, &raw), &raw);
-    let mut builder = Builder::new(PackKind::Blobs, NONCE, Vec::new());
-    while builder.has_room(entry.stored_len) {
-        builder.add(entry, &raw);
-    }
-    let length = (builder.bytes().len() + builder.finish().1.len()) as u64;
-    assert!(length <= TARGET_LEN && length + MAX_RAW_LEN as u64 + 48 > TARGET_LEN);
+    let (finished, pack) = writer.finish().unwrap();
+    assert_eq!(finished.id.0, Digest::of(&pack));
+    assert_eq!(Index::decode(&pack).unwrap().1.entries(), finished.entries);
 }
 
 #[test]

@@ -6,14 +6,17 @@ use crate::hash::{Hasher, PackId};
 
 use super::index::encode_tail;
 use super::{
-    Entry, Error, Frame, HEADER_LEN, Header, MAX_ENTRIES, MAX_LEN, MIXED_LEN, PackKind, Result,
-    tail_len,
+    Entry, Error, Frame, HASHED_ALONE, HEADER_LEN, Header, MAX_ENTRIES, MAX_LEN, MIXED_LEN,
+    PackKind, Result, tail_len,
 };
 
-/// Streams a pack into a writer and hashes it on the way.
+/// Streams a pack into a writer and hashes it on the way, some frames at a time. Few bytes wait in
+/// memory, however long the pack is.
 pub struct Writer<W> {
     out: W,
     hasher: Hasher,
+    /// What is not written yet.
+    buffer: Vec<u8>,
     header: [u8; HEADER_LEN],
     kind: PackKind,
     entries: Vec<Entry>,
@@ -40,6 +43,7 @@ impl<W: Write> Writer<W> {
         let mut writer = Self {
             out,
             hasher: Hasher::new(),
+            buffer: Vec::with_capacity(HASHED_ALONE),
             header,
             kind,
             entries: Vec::new(),
@@ -66,12 +70,44 @@ impl<W: Write> Writer<W> {
 
     /// Appends a frame.
     pub fn add(&mut self, frame: &Frame) -> Result<()> {
-        if !self.has_room(frame.entry.stored_len, MAX_LEN) {
-            return Err(Error::Full(frame.entry.id));
+        self.append(frame.entry, &frame.bytes).map(|_| ())
+    }
+
+    /// Appends a frame and says where it begins. `bytes` must be as long as the entry says.
+    pub fn append(&mut self, entry: Entry, bytes: &[u8]) -> Result<u64> {
+        assert_eq!(entry.stored_len as usize, bytes.len(), "another frame");
+        if !self.has_room(entry.stored_len, MAX_LEN) {
+            return Err(Error::Full(entry.id));
         }
-        self.write(&frame.bytes)?;
-        self.offset += frame.bytes.len() as u64;
-        self.entries.push(frame.entry);
+        self.write(bytes)?;
+        let offset = self.offset;
+        self.offset += bytes.len() as u64;
+        self.entries.push(entry);
+        Ok(offset)
+    }
+
+    /// Where the next frame would begin.
+    pub fn frames_end(&self) -> u64 {
+        self.offset
+    }
+
+    /// Where the pack goes.
+    pub fn out(&self) -> &W {
+        &self.out
+    }
+
+    /// The bytes of the pack that are not in [`Writer::out`] yet.
+    pub fn unwritten(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// Writes what is there so far.
+    pub fn flush(&mut self) -> Result<()> {
+        for piece in self.buffer.chunks(HASHED_ALONE) {
+            self.hasher.update(piece);
+        }
+        self.out.write_all(&self.buffer)?;
+        self.buffer.clear();
         Ok(())
     }
 
@@ -79,6 +115,7 @@ impl<W: Write> Writer<W> {
     pub fn finish(mut self) -> Result<(Finished, W)> {
         let tail = encode_tail(&self.header, &self.entries, self.offset);
         self.write(&tail)?;
+        self.flush()?;
         self.out.flush()?;
         let finished = Finished {
             id: PackId(self.hasher.finish()),
@@ -90,7 +127,10 @@ impl<W: Write> Writer<W> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.hasher.update(bytes);
-        Ok(self.out.write_all(bytes)?)
+        if self.buffer.len() + bytes.len() > HASHED_ALONE {
+            self.flush()?;
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(())
     }
 }

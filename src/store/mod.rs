@@ -20,6 +20,7 @@ mod unflushed;
 pub use get::Blob;
 pub use put::Stored;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,8 +30,7 @@ use self::unflushed::Unflushed;
 use crate::fs::{self, Durability};
 use crate::hash::{Digest, ObjectId, ObjectKind};
 
-/// A handle on a store directory. Small blobs that were put wait in memory until they are enough
-/// for a pack; all clones of a handle see them at once, other processes after [`Store::settle`].
+/// A handle on a store directory. Small blobs that were put are on their way into a pack; all clones of a handle see them at once, other processes after [`Store::settle`].
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
@@ -122,14 +122,15 @@ impl Store {
         Ok(found.map(|found| found.len()))
     }
 
-    /// Removes an object; none is fine. A pack that holds it is written again without it.
-    pub fn remove(&self, id: ObjectId) -> Result<()> {
-        let Ok(path) = self.path_of(id) else {
-            return Ok(());
-        };
+    /// Removes objects; those that are not there are passed over. A pack that holds some of them
+    /// is written again without them, once.
+    pub fn remove(&self, ids: &BTreeSet<ObjectId>) -> Result<()> {
         self.settle()?;
-        self.packs.remove(id)?;
-        Ok(fs::remove_file(&path)?)
+        self.packs.remove(ids)?;
+        for path in ids.iter().filter_map(|id| self.path_of(*id).ok()) {
+            fs::remove_file(&path)?;
+        }
+        Ok(())
     }
 
     /// Brings everything put so far into files, so that a killed process loses none of it.

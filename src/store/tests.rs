@@ -188,7 +188,7 @@ fn a_file_that_changes_once_is_read_again_and_one_that_never_rests_is_refused() 
             })
         };
         assert_eq!(store_while_changing(0).unwrap().id, blob(&old));
-        place.store.remove(blob(&old).into()).unwrap();
+        place.store.remove(&[blob(&old).into()].into()).unwrap();
         assert_eq!(store_while_changing(1).unwrap().id, blob(&new));
         let refused = store_while_changing(2).unwrap_err();
         assert!(matches!(refused, Error::Changed(of) if of == path));
@@ -223,6 +223,7 @@ fn a_file_that_grows_is_stored_as_it_was_at_one_moment_or_refused() {
         }
     });
     assert_eq!(place.store.put_file(&path).unwrap().id, blob(&pattern));
+    place.store.settle().unwrap();
     assert!(place.names("tmp").is_empty());
 }
 
@@ -262,7 +263,7 @@ fn one_kind_of_object_is_not_taken_for_another() {
         assert!(matches!(place.store.put(kind, b"x"), Err(Error::NotKept(of)) if of == kind));
         assert!(matches!(place.store.read(id), Err(Error::NotKept(of)) if of == kind));
         assert!(!place.store.has(id));
-        place.store.remove(id).unwrap();
+        place.store.remove(&[id].into()).unwrap();
     }
     assert_eq!(place.store.read(node).unwrap(), b"x");
 }
@@ -353,8 +354,8 @@ fn the_list_holds_all_objects_and_nothing_else() {
     }
     assert_eq!(store.list().unwrap(), expected);
     for (id, _) in expected {
-        store.remove(id).unwrap();
-        store.remove(id).unwrap();
+        store.remove(&[id].into()).unwrap();
+        store.remove(&[id].into()).unwrap();
         assert!(!store.has(id));
     }
     assert_eq!(store.list().unwrap(), []);

@@ -44,6 +44,11 @@ impl Unflushed {
         }
     }
 
+    /// Where the store lies.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Whether a file must reach the disk before it gets its name.
     pub(super) fn comes_first(&self) -> bool {
         match self.durability {

@@ -208,7 +208,7 @@ fn what_the_store_lacks_is_named_and_the_rest_is_sent() {
         .map(|bytes| ObjectId::new(ObjectKind::Blob, Digest::of(bytes)))
         .collect();
     for id in &lost {
-        here.store.remove(*id).unwrap();
+        here.store.remove(&[*id].into()).unwrap();
     }
     let pushed = here.push(&remote.remote(), &roots);
     let named: Vec<_> = pushed
@@ -244,7 +244,7 @@ fn a_tree_without_its_root_node_is_named_by_its_path() {
     let Content::Tree { id, .. } = root.content else {
         panic!("a tree is a tree");
     };
-    here.store.remove(id.into()).unwrap();
+    here.store.remove(&[id.into()].into()).unwrap();
     let pushed = here.push(&remote.remote(), std::slice::from_ref(&root));
     assert_eq!(pushed.missing, [(root.path.clone(), id.into())]);
     let fetched = there.fetch(&remote.remote(), std::slice::from_ref(&root));

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::midx::{Midx, Row};
 use crate::fs::{self, Context, TempFile};
 use crate::hash::{Digest, ObjectId, PackId};
-use crate::pack::{self, Builder, HEADER_LEN, Index, TRAILER_LEN};
+use crate::pack::{self, HEADER_LEN, Index, PackKind, TRAILER_LEN, Writer};
 use crate::store::unflushed::Unflushed;
 use crate::store::{QUARANTINE, Result, TEMP};
 
@@ -73,21 +73,46 @@ pub(super) fn save(root: &Path, midx: &Midx) {
     let _ = write();
 }
 
-/// Writes a pack and gives it its name once the disk has all of it.
-pub(super) fn publish(root: &Path, unflushed: &Unflushed, builder: &Builder) -> Result<PackId> {
-    let (pack, tail) = builder.finish();
-    let mut temp = TempFile::new_in(&root.join(TEMP))?;
-    temp.write_all(builder.bytes())?;
-    temp.write_all(&tail)?;
+/// A pack on its way into a file.
+pub(super) type PackFile = Writer<TempFile>;
+
+/// Begins a pack.
+pub(super) fn begin(unflushed: &Unflushed) -> Result<PackFile> {
+    let temp = TempFile::new_in(&unflushed.root().join(TEMP))?;
+    written(
+        unflushed,
+        Writer::new(temp, PackKind::Blobs, fs::random_bytes()),
+    )
+}
+
+/// Ends a pack and gives it its name once the disk has all of it.
+pub(super) fn publish(unflushed: &Unflushed, pack: PackFile) -> Result<PackId> {
+    let (finished, temp) = written(unflushed, pack.finish())?;
     fs::set_read_only(temp.path())?;
     if unflushed.is_wanted() {
         temp.sync()?;
     }
-    fs::create_dir_all(&root.join(PACKS))?;
-    let path = path_of(root, pack);
+    fs::create_dir_all(&unflushed.root().join(PACKS))?;
+    let path = path_of(unflushed.root(), finished.id);
     unflushed.note(&path)?;
     temp.persist(&path)?;
-    Ok(pack)
+    Ok(finished.id)
+}
+
+/// Makes the names of packs survive a power cut.
+pub(super) fn sync(root: &Path) -> fs::Result<()> {
+    fs::sync_dir(&root.join(PACKS))
+}
+
+/// What writing a pack yields: only the disk can fail.
+pub(super) fn written<T>(unflushed: &Unflushed, result: pack::Result<T>) -> Result<T> {
+    match result {
+        Ok(value) => Ok(value),
+        Err(pack::Error::Write(error)) => {
+            Ok(Err(error).context("write", &unflushed.root().join(TEMP))?)
+        }
+        Err(other) => unreachable!("frames are short and there was room: {other}"),
+    }
 }
 
 /// What a pack says it holds; `None` if it is gone. One that is no pack goes to the quarantine.

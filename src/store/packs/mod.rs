@@ -99,33 +99,26 @@ impl Packs {
         if state.length(&self.root, id.into())?.is_some() {
             return Ok(());
         }
-        state.pending.add(&self.root, &self.unflushed, entry, bytes)
+        let added = state.pending.add(&self.unflushed, entry, bytes);
+        if added.is_err() {
+            state.pending.clear();
+        }
+        added
     }
 
-    /// Brings all that was put into files. Few blobs are handed to `keep_loose` instead.
+    /// Brings all that was put into files. Few blobs are handed to `keep_loose` instead. After a
+    /// failure, what was not in files yet is not there at all.
     pub(super) fn settle(&self, keep_loose: impl Fn(BlobId, &[u8]) -> Result<()>) -> Result<()> {
         let mut state = self.state();
         if state.pending.is_empty() {
             return Ok(());
         }
-        if let Some(blobs) = state.pending.few(FEW) {
-            for (id, bytes) in blobs {
-                keep_loose(id, bytes)?;
-            }
-            state.pending.clear();
-            return Ok(());
-        }
-        let (packs, rows) = state.pending.finish(&self.root, &self.unflushed)?;
+        let settled = match state.pending.few(FEW) {
+            Some(ids) => state.settle_loose(&ids, keep_loose),
+            None => state.settle_packed(&self.unflushed),
+        };
         state.pending.clear();
-        match &mut state.midx {
-            Some(midx) if !packs.iter().any(|pack| midx.packs().contains(pack)) => {
-                midx.add(&packs, rows);
-                dir::save(&self.root, midx);
-            }
-            // It was read again since, and may know some of them.
-            midx => *midx = None,
-        }
-        Ok(())
+        settled
     }
 
     /// Reads an object and proves it. A damaged frame is passed over from then on, and its bytes
@@ -175,6 +168,32 @@ impl Packs {
 }
 
 impl State {
+    fn settle_loose(
+        &mut self,
+        ids: &[BlobId],
+        keep_loose: impl Fn(BlobId, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        for id in ids {
+            if let Some(Found::Bytes(bytes)) = self.pending.find((*id).into())? {
+                keep_loose(*id, &bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn settle_packed(&mut self, unflushed: &Unflushed) -> Result<()> {
+        // Where it was read again since, it may know some of the packs.
+        let midx = self.midx.take();
+        let (packs, rows) = self.pending.finish(unflushed)?;
+        let knows = |midx: &Midx| packs.iter().any(|pack| midx.packs().contains(pack));
+        if let Some(mut midx) = midx.filter(|midx| !knows(midx)) {
+            midx.add(&packs, rows);
+            dir::save(unflushed.root(), &midx);
+            self.midx = Some(midx);
+        }
+        Ok(())
+    }
+
     fn loaded(&mut self, root: &Path) -> Result<(&Midx, &HashSet<(PackId, u32)>)> {
         if self.midx.is_none() {
             self.damaged.extend(dir::damaged_frames(root)?);
@@ -196,8 +215,8 @@ impl State {
     }
 
     fn place(&mut self, root: &Path, id: ObjectId) -> Result<Place> {
-        match self.pending.find(id) {
-            Some(Found::InMemory(bytes)) => return Ok(Place::Memory(bytes.to_vec())),
+        match self.pending.find(id)? {
+            Some(Found::Bytes(bytes)) => return Ok(Place::Memory(bytes)),
             Some(Found::OnDisk(pack, row)) => {
                 if let Some(file) = self.file(root, pack)? {
                     return Ok(Place::Disk(pack, file, row));

@@ -1,29 +1,29 @@
 //! Blobs that were put and are not in `packs/` yet.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::dir;
+use super::dir::{self, PackFile};
 use super::midx::Row;
-use crate::fs;
+use crate::fs::Context;
 use crate::hash::{BlobId, Digest, ObjectId, ObjectKind, PackId};
-use crate::pack::{Builder, Codec, Entry, PackKind};
+use crate::pack::{Codec, Entry, TARGET_LEN};
 use crate::store::Result;
 use crate::store::unflushed::Unflushed;
 
-/// Packs being filled and written. One at most is being filled and one being written; who fills
-/// the next before that is done waits, so that memory does not grow with what is added.
+/// Packs being written, straight into their files: memory holds what their indexes will say. One at
+/// most is being filled, and one being flushed and named; who fills the next before that is done
+/// waits, so that no long queue of them builds up.
 #[derive(Default)]
 pub(super) struct Pending {
     places: HashMap<Digest, Spot>,
     full: Vec<Full>,
-    filling: Option<Builder>,
-    /// Writes the last of `full`.
-    writing: Option<JoinHandle<Result<PackId>>>,
-    /// A buffer of the length of a pack.
-    spare: Vec<u8>,
+    filling: Option<PackFile>,
+    /// Names the last of `full`.
+    naming: Option<JoinHandle<Result<PackId>>>,
 }
 
 /// Where a blob lies: in a full pack, or in the one after them all, which is being filled.
@@ -35,13 +35,13 @@ struct Spot {
 }
 
 /// The bytes of a blob, or where they are now.
-pub(super) enum Found<'a> {
-    InMemory(&'a [u8]),
+pub(super) enum Found {
+    Bytes(Vec<u8>),
     OnDisk(PackId, Row),
 }
 
 enum Full {
-    InMemory(Arc<Builder>),
+    Unnamed(File),
     OnDisk(PackId),
 }
 
@@ -59,12 +59,15 @@ impl Pending {
         places.map(|(digest, spot)| (BlobId(*digest).into(), u64::from(spot.length)))
     }
 
-    pub(super) fn find(&self, id: ObjectId) -> Option<Found<'_>> {
-        let spot = self.spot(id)?;
-        Some(match self.full.get(spot.pack as usize) {
-            Some(Full::InMemory(builder)) => Found::InMemory(slice(builder, spot)),
-            Some(Full::OnDisk(pack)) => Found::OnDisk(*pack, spot.row(id.digest)),
-            None => Found::InMemory(slice(self.filling.as_ref()?, spot)),
+    pub(super) fn find(&self, id: ObjectId) -> Result<Option<Found>> {
+        let Some(spot) = self.spot(id) else {
+            return Ok(None);
+        };
+        Ok(match (self.full.get(spot.pack as usize), &self.filling) {
+            (Some(Full::OnDisk(pack)), _) => Some(Found::OnDisk(*pack, spot.row(id.digest))),
+            (Some(Full::Unnamed(file)), _) => Some(Found::Bytes(spot.read(file)?)),
+            (None, Some(filling)) => Some(Found::Bytes(spot.read_unfinished(filling)?)),
+            (None, None) => None,
         })
     }
 
@@ -75,25 +78,26 @@ impl Pending {
         }
     }
 
-    /// Adds a blob that is not there yet.
+    /// Adds a blob that is not there yet. After a failure nothing of what is pending can be relied
+    /// upon.
     pub(super) fn add(
         &mut self,
-        root: &Path,
         unflushed: &Arc<Unflushed>,
         entry: Entry,
         bytes: &[u8],
     ) -> Result<()> {
-        let has_room = |builder: &Builder| builder.has_room(entry.stored_len);
+        let has_room = |pack: &PackFile| pack.has_room(entry.stored_len, TARGET_LEN);
         if !self.filling.as_ref().is_none_or(has_room) {
-            self.write_full(root, unflushed)?;
+            self.name_full(unflushed)?;
         }
-        let spare = &mut self.spare;
-        let builder = self.filling.get_or_insert_with(|| {
-            Builder::new(PackKind::Blobs, fs::random_bytes(), std::mem::take(spare))
-        });
+        let filling = match &mut self.filling {
+            Some(filling) => filling,
+            none => none.insert(dir::begin(unflushed)?),
+        };
+        let offset = dir::written(unflushed, filling.append(entry, bytes))?;
         let spot = Spot {
             pack: self.full.len() as u32,
-            offset: builder.add(entry, bytes),
+            offset: u32::try_from(offset).expect("a pack is at most 64 MiB long"),
             length: entry.stored_len,
         };
         self.places.insert(entry.id.digest, spot);
@@ -101,39 +105,27 @@ impl Pending {
     }
 
     /// All blobs, if they are fewer than that.
-    pub(super) fn few(&self, limit: usize) -> Option<Vec<(BlobId, &[u8])>> {
-        let builder = self.filling.as_ref()?;
+    pub(super) fn few(&self, limit: usize) -> Option<Vec<BlobId>> {
         if self.places.len() >= limit || !self.full.is_empty() {
             return None;
         }
-        let places = self.places.iter();
-        let blobs = places.map(|(digest, spot)| (BlobId(*digest), slice(builder, *spot)));
-        Some(blobs.collect())
+        Some(self.places.keys().copied().map(BlobId).collect())
     }
 
     /// Writes all packs to their ends and yields them, and what they hold.
-    pub(super) fn finish(
-        &mut self,
-        root: &Path,
-        unflushed: &Unflushed,
-    ) -> Result<(Vec<PackId>, Vec<Row>)> {
+    pub(super) fn finish(&mut self, unflushed: &Unflushed) -> Result<(Vec<PackId>, Vec<Row>)> {
         self.wait()?;
-        if let Some(builder) = self.filling.take() {
-            self.full.push(Full::InMemory(Arc::new(builder)));
+        if let Some(filling) = self.filling.take() {
+            let pack = dir::publish(unflushed, filling)?;
+            self.full.push(Full::OnDisk(pack));
         }
-        let mut packs = Vec::new();
-        for full in &mut self.full {
-            let pack = match full {
-                Full::OnDisk(pack) => *pack,
-                // The last one, and one that could not be written at first.
-                Full::InMemory(builder) => dir::publish(root, unflushed, builder)?,
-            };
-            *full = Full::OnDisk(pack);
-            packs.push(pack);
-        }
+        let packs = self.full.iter().filter_map(|full| match full {
+            Full::OnDisk(pack) => Some(*pack),
+            Full::Unnamed(_) => None,
+        });
         let places = self.places.iter();
         let rows = places.map(|(digest, spot)| spot.row(*digest));
-        Ok((packs, rows.collect()))
+        Ok((packs.collect(), rows.collect()))
     }
 
     /// Forgets everything.
@@ -146,35 +138,33 @@ impl Pending {
         places?.get(&id.digest).copied()
     }
 
-    /// Lets a thread write the pack that is full.
-    fn write_full(&mut self, root: &Path, unflushed: &Arc<Unflushed>) -> Result<()> {
+    /// Lets a thread finish the pack that is full.
+    fn name_full(&mut self, unflushed: &Arc<Unflushed>) -> Result<()> {
         self.wait()?;
-        let Some(builder) = self.filling.take() else {
+        let Some(mut filling) = self.filling.take() else {
             return Ok(());
         };
-        let builder = Arc::new(builder);
-        self.full.push(Full::InMemory(Arc::clone(&builder)));
-        let root = root.to_path_buf();
+        dir::written(unflushed, filling.flush())?;
+        let path = filling.out().path();
+        let file = filling.out().file().try_clone().context("open", path)?;
+        self.full.push(Full::Unnamed(file));
         let unflushed = Arc::clone(unflushed);
-        let publish = move || dir::publish(&root, &unflushed, &builder);
-        self.writing = Some(std::thread::spawn(publish));
+        let publish = move || dir::publish(&unflushed, filling);
+        self.naming = Some(std::thread::spawn(publish));
         Ok(())
     }
 
-    /// Waits until the last full pack is written. One that could not be stays in memory.
+    /// Waits until the last full pack has its name.
     fn wait(&mut self) -> Result<()> {
-        let Some(writing) = self.writing.take() else {
+        let Some(naming) = self.naming.take() else {
             return Ok(());
         };
-        let pack = match writing.join() {
+        let pack = match naming.join() {
             Ok(pack) => pack?,
             Err(panic) => std::panic::resume_unwind(panic),
         };
-        let last = self.full.last_mut();
-        let written = last.map(|last| std::mem::replace(last, Full::OnDisk(pack)));
-        if let Some(Full::InMemory(builder)) = written {
-            let builder = Arc::into_inner(builder);
-            self.spare = builder.map(Builder::into_buffer).unwrap_or_default();
+        if let Some(last) = self.full.last_mut() {
+            *last = Full::OnDisk(pack);
         }
         Ok(())
     }
@@ -182,9 +172,9 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if let Some(writing) = self.writing.take() {
+        if let Some(naming) = self.naming.take() {
             // Nobody is left to hear of a failure; nothing relies on the pack.
-            let _ = writing.join();
+            let _ = naming.join();
         }
     }
 }
@@ -200,9 +190,23 @@ impl Spot {
             codec: Codec::Raw,
         }
     }
-}
 
-fn slice(builder: &Builder, spot: Spot) -> &[u8] {
-    let begin = spot.offset as usize;
-    &builder.bytes()[begin..begin + spot.length as usize]
+    fn read(self, file: &File) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; self.length as usize];
+        file.read_exact_at(&mut bytes, self.offset.into())
+            .context("read", std::path::Path::new("a pack being written"))?;
+        Ok(bytes)
+    }
+
+    /// A frame is either written whole, or not at all yet.
+    fn read_unfinished(self, pack: &PackFile) -> Result<Vec<u8>> {
+        let written = pack.frames_end() - pack.unwritten().len() as u64;
+        match u64::from(self.offset).checked_sub(written) {
+            Some(begin) => {
+                let begin = begin as usize;
+                Ok(pack.unwritten()[begin..begin + self.length as usize].to_vec())
+            }
+            None => self.read(pack.out().file()),
+        }
+    }
 }

@@ -1,46 +1,121 @@
-//! Taking objects out of packs.
+//! Writing packs again: without what is removed, and several small ones as one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
-use super::{Packs, State, dir};
+use super::dir::{self, PackFile};
+use super::{Packs, State};
 use crate::fs;
 use crate::hash::{ObjectId, PackId};
-use crate::pack::{Builder, PackKind};
+use crate::pack::{self, Entry, TARGET_LEN};
 use crate::store::Result;
+use crate::store::unflushed::Unflushed;
+
+/// Frames on their way into new packs.
+pub(super) struct Copies<'a> {
+    unflushed: &'a Unflushed,
+    /// What is not to be copied, or was.
+    done: HashSet<ObjectId>,
+    filling: Option<PackFile>,
+    made: Vec<PackId>,
+}
 
 impl Packs {
-    /// Writes the packs that hold an object again without it. What is pending must be settled.
-    pub(in crate::store) fn remove(&self, id: ObjectId) -> Result<()> {
+    /// Writes the packs that hold some of these objects again without them, each once. What is
+    /// pending must be settled.
+    pub(in crate::store) fn remove(&self, ids: &BTreeSet<ObjectId>) -> Result<()> {
         let mut state = self.state();
         let (midx, _) = state.loaded(&self.root)?;
-        let packs = midx.find(id).map(|row| midx.packs()[row.pack as usize]);
-        let packs: BTreeSet<PackId> = packs.collect();
-        for pack in &packs {
-            self.write_without(&mut state, *pack, id)?;
-        }
-        if !packs.is_empty() {
-            // Built from the packs that are there now.
-            state.midx = None;
-        }
-        Ok(())
+        let rows = ids.iter().flat_map(|id| midx.find(*id));
+        let packs = rows.map(|row| midx.packs()[row.pack as usize]).collect();
+        let copies = Copies::without(&self.unflushed, ids);
+        self.replace(&mut state, &packs, copies)
     }
 
-    fn write_without(&self, state: &mut State, pack: PackId, id: ObjectId) -> Result<()> {
+    /// Puts what lies in some packs into new ones, after what is in those already. The old ones
+    /// go when the disk has the new ones, whatever the durability: what they hold may be old.
+    pub(super) fn replace(
+        &self,
+        state: &mut State,
+        packs: &BTreeSet<PackId>,
+        mut copies: Copies<'_>,
+    ) -> Result<()> {
+        for pack in packs {
+            self.copy_frames(state, *pack, &mut copies)?;
+        }
+        copies.finish()?;
+        for pack in packs {
+            state.open.remove(pack);
+            fs::remove_file(&dir::path_of(&self.root, *pack))?;
+        }
+        // Built from the packs that are there now.
+        state.midx = None;
+        state.loaded(&self.root).map(|_| ())
+    }
+
+    /// A frame that is damaged is left out, and its bytes are in the quarantine.
+    fn copy_frames(&self, state: &mut State, pack: PackId, copies: &mut Copies<'_>) -> Result<()> {
         let index = dir::entries(&self.root, pack)?;
         let (Some(index), Some(file)) = (index, state.file(&self.root, pack)?) else {
             return Ok(());
         };
-        let mut builder = Builder::new(PackKind::Blobs, fs::random_bytes(), Vec::new());
         for (offset, entry) in index.located() {
-            if entry.id != id {
-                let bytes = super::read_range(&self.root, pack, &file, offset, entry.stored_len)?;
-                builder.add(*entry, &bytes);
+            let place = (pack, offset as u32);
+            if state.damaged.contains(&place) || copies.done.contains(&entry.id) {
+                continue;
+            }
+            let bytes = super::read_range(&self.root, pack, &file, offset, entry.stored_len)?;
+            if pack::unpack(entry.id, entry.codec, entry.raw_len, &bytes).is_ok() {
+                copies.add(*entry, &bytes)?;
+            } else {
+                dir::quarantine_frame(&self.root, entry.id, pack, place.1, &bytes);
             }
         }
-        if !builder.entries().is_empty() {
-            dir::publish(&self.root, &self.unflushed, &builder)?;
+        Ok(())
+    }
+}
+
+impl<'a> Copies<'a> {
+    /// Begins with nothing; these objects are left out.
+    pub(super) fn without(unflushed: &'a Unflushed, ids: &BTreeSet<ObjectId>) -> Self {
+        Self {
+            unflushed,
+            done: ids.iter().copied().collect(),
+            filling: None,
+            made: Vec::new(),
         }
-        state.open.remove(&pack);
-        Ok(fs::remove_file(&dir::path_of(&self.root, pack))?)
+    }
+
+    /// Appends a frame, unless its object is there.
+    pub(super) fn add(&mut self, entry: Entry, bytes: &[u8]) -> Result<()> {
+        if !self.done.insert(entry.id) {
+            return Ok(());
+        }
+        let has_room = |pack: &PackFile| pack.has_room(entry.stored_len, TARGET_LEN);
+        if !self.filling.as_ref().is_none_or(has_room) {
+            self.name()?;
+        }
+        let filling = match &mut self.filling {
+            Some(filling) => filling,
+            none => none.insert(dir::begin(self.unflushed)?),
+        };
+        dir::written(self.unflushed, filling.append(entry, bytes)).map(|_| ())
+    }
+
+    fn name(&mut self) -> Result<()> {
+        if let Some(filling) = self.filling.take() {
+            self.made.push(dir::publish(self.unflushed, filling)?);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<()> {
+        self.name()?;
+        for pack in &self.made {
+            fs::sync_file(&dir::path_of(self.unflushed.root(), *pack))?;
+        }
+        if self.made.is_empty() {
+            return Ok(());
+        }
+        Ok(dir::sync(self.unflushed.root())?)
     }
 }

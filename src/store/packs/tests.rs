@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self as disk, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
@@ -232,7 +232,7 @@ fn an_index_of_other_packs_is_built_again() {
     let (place, ids) = Place::with_pack();
     let (other, others) = Place::with_pack();
     for id in others {
-        other.store.remove(id.into()).unwrap();
+        other.store.remove(&[id.into()].into()).unwrap();
     }
     assert!(other.packs().is_empty());
     let more: Vec<BlobId> = (1000..1300).map(|n| put(&other.store, &blob(n))).collect();
@@ -260,7 +260,7 @@ fn an_object_that_another_process_stored_meanwhile_is_found() {
     // It may also move, as when another process takes something out of its pack.
     let other = place.reopened();
     assert!(other.has(new[1]));
-    place.store.remove(new[1].into()).unwrap();
+    place.store.remove(&[new[1].into()].into()).unwrap();
     assert_eq!(other.read(new[2]).unwrap(), blob(302));
     assert!(matches!(other.read(new[1]), Err(Error::Missing(_))));
 }
@@ -371,7 +371,7 @@ fn a_pack_that_was_cut_off_yields_no_wrong_bytes() {
 #[test]
 fn what_is_removed_is_gone_and_the_rest_stays() {
     let (place, ids) = Place::with_pack();
-    place.store.remove(ids[3].into()).unwrap();
+    place.store.remove(&[ids[3].into()].into()).unwrap();
     for store in [&place.store, &place.reopened()] {
         assert!(!store.has(ids[3]));
         assert_eq!(store.list().unwrap().len(), 299);
@@ -379,27 +379,49 @@ fn what_is_removed_is_gone_and_the_rest_stays() {
         assert_eq!(store.read(ids[4]).unwrap(), blob(4));
     }
     let pending = put(&place.store, b"pending");
-    place.store.remove(pending.into()).unwrap();
+    place.store.remove(&[pending.into()].into()).unwrap();
     assert!(!place.store.has(pending));
     for id in ids {
-        place.store.remove(id.into()).unwrap();
+        place.store.remove(&[id.into()].into()).unwrap();
     }
     assert_eq!(place.store.list().unwrap(), []);
     assert!(place.packs().is_empty());
 }
 
 #[test]
-fn a_pack_that_cannot_be_written_is_said_and_stays_in_memory() {
+fn a_pack_that_cannot_be_written_is_said_and_not_counted_on() {
     let place = Place::new();
     let ids: Vec<BlobId> = (0..300).map(|n| put(&place.store, &blob(n))).collect();
     // A file where the directory should be stands for every reason why nothing can be written.
-    fs::create_dir_all(&place.path("")).unwrap();
-    fs::write_new(&place.path("tmp"), b"").unwrap();
+    fs::write_new(&place.path("packs"), b"").unwrap();
     assert!(matches!(place.store.flush(), Err(Error::Fs(_))));
-    assert!(is_whole(&place.store, &ids));
-    fs::remove_file(&place.path("tmp")).unwrap();
+    assert!(!place.store.has(ids[0]) && place.names("tmp").is_empty());
+    fs::remove_file(&place.path("packs")).unwrap();
+    for number in 0..ids.len() {
+        put(&place.store, &blob(number));
+    }
     place.store.flush().unwrap();
     assert!(is_whole(&place.reopened(), &ids));
+}
+
+#[test]
+fn many_objects_are_removed_at_once() {
+    let (place, ids) = Place::with_pack();
+    put(&place.store, b"loose");
+    place.store.flush().unwrap();
+    let before = place.packs();
+    let offset = frame_of(&place, ids[299]) as usize;
+    overwrite(&before[0], |bytes| bytes[offset] ^= 1);
+    let gone: BTreeSet<ObjectId> = ids[..298].iter().map(|id| (*id).into()).collect();
+    place.store.remove(&gone).unwrap();
+    for store in [&place.store, &place.reopened()] {
+        assert_eq!(store.list().unwrap().len(), 2);
+        assert_eq!(store.read(ids[298]).unwrap(), blob(298));
+        // What was damaged is not taken for good in its new place.
+        assert!(!store.has(ids[299]));
+    }
+    assert!(place.packs().len() == 1 && place.packs() != before);
+    assert_eq!(place.names("quarantine").len(), 1);
 }
 
 #[test]
@@ -499,7 +521,7 @@ proptest! {
                 }
                 Act::Remove(number) => {
                     let id = BlobId(Digest::of(&blob(number)));
-                    place.store.remove(id.into()).unwrap();
+                    place.store.remove(&[id.into()].into()).unwrap();
                     settled.append(&mut pending);
                     settled.remove(&id);
                 }
