@@ -211,6 +211,11 @@ pub fn is_executable(metadata: &Metadata) -> bool {
     metadata.mode() & 0o100 != 0
 }
 
+/// How many names a file has.
+pub fn links(metadata: &Metadata) -> u64 {
+    metadata.nlink()
+}
+
 /// Gives a file the mode of new files, with or without the execute bits that go with its read
 /// bits.
 pub fn set_executable(path: &Path, executable: bool) -> Result<()> {

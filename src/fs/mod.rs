@@ -20,7 +20,7 @@ pub use dir::{Kind, Names, OpenDir, Stat};
 #[cfg(feature = "failpoints")]
 pub use fail::{FailHow, arm_fail_points, count_steps};
 pub use file::{
-    Metadata, NewFile, append, copy, create_dir_all, create_new, is_executable, is_missing,
+    Metadata, NewFile, append, copy, create_dir_all, create_new, is_executable, is_missing, links,
     list_dir, metadata, open, read, read_if_exists, read_link, reflink, remove_dir_all,
     remove_dir_if_empty, remove_file, rename, rename_new, set_executable, set_read_only, symlink,
     sync_dir, sync_file, write_new,

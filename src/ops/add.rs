@@ -107,6 +107,7 @@ pub fn add(world: &World<'_>, options: &AddOptions) -> Result<AddReport> {
     site.save(&lock)?;
     work.placed.save(&site.layout.placed())?;
     let _ = work.index.save(&site.layout.index());
+    site.tend_store();
     Ok(report)
 }
 

@@ -46,6 +46,7 @@ pub fn commit(world: &World<'_>, targets: &[String]) -> Result<CommitReport> {
     }
     site.save(&lock)?;
     work.placed.save(&site.layout.placed())?;
+    site.tend_store();
     Ok(report)
 }
 

@@ -104,6 +104,7 @@ pub(super) fn bring(
         site.world.interrupt,
     )?;
     site.store.flush()?;
+    site.tend_store();
     let missing = fetched.missing.into_iter().map(|(path, id)| Missing {
         path,
         hash: id.to_string(),

@@ -172,6 +172,7 @@ pub fn repro(world: &World<'_>, options: &ReproOptions) -> Result<ReproReport> {
     repro.save(true)?;
     repro.observer.save_index();
     outcome?;
+    site.tend_store();
     let mut report = repro.report;
     report.metrics = super::metrics::moved(&site, &before, &repro.lock);
     if report.recorded() {

@@ -74,8 +74,10 @@ impl<'w> Site<'w> {
         };
         let config = Config::load(&layout, world.var)?;
         let place = config.store.clone().unwrap_or_else(|| layout.store());
+        let usual = store::Settings::default();
         let settings = store::Settings {
-            durability: config.durability.unwrap_or_default(),
+            durability: config.durability.unwrap_or(usual.durability),
+            pack_below: config.pack_below.unwrap_or(usual.pack_below),
         };
         let store = Store::with(&place, settings);
         let within = cwd.strip_prefix(&layout.root).ok();
@@ -264,6 +266,12 @@ impl<'w> Site<'w> {
         let changed = lock.save(&self.layout.lock())?;
         self.save_ignores(lock)?;
         Ok(changed)
+    }
+
+    /// Keeps the store in few files, at the end of an act that may have stored much. It is no
+    /// part of the act, so a failure is left to the next one.
+    pub(super) fn tend_store(&self) {
+        let _ = self.store.tend();
     }
 
     fn save_ignores(&self, lock: &Lock) -> Result<()> {

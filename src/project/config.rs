@@ -11,6 +11,8 @@ const SECTIONS: [&str; 2] = ["store", "core"];
 const LATER_SECTIONS: [&str; 4] = ["run_cache", "hooks", "remote", "trust"];
 const LATER_STORE: [&str; 2] = ["links", "shared"];
 
+/// Longer files gain nothing from a pack.
+const MAX_PACK_BELOW: u64 = 1 << 20;
 /// More threads than this is a slip of the keyboard.
 const MAX_JOBS: i64 = 1024;
 
@@ -21,6 +23,8 @@ pub struct Config {
     pub store: Option<PathBuf>,
     /// `[store] durability`.
     pub durability: Option<Durability>,
+    /// `[store] pack_below`, in bytes.
+    pub pack_below: Option<u64>,
     /// `[core] jobs` or `ESKER_JOBS`.
     pub jobs: Option<usize>,
     /// `[core] remote` or `ESKER_REMOTE`: the default remote in this clone.
@@ -45,6 +49,7 @@ impl Config {
         Ok(Self {
             store: environment.store.or(clone.store).or(user.store),
             durability: clone.durability.or(user.durability),
+            pack_below: clone.pack_below.or(user.pack_below),
             jobs: environment.jobs.or(clone.jobs).or(user.jobs),
             remote: environment.remote.or(clone.remote),
             user_remote: user.remote,
@@ -117,11 +122,13 @@ fn parse(file: &str, text: &str, home: Option<&Path>) -> Result<Config> {
     root.only(&SECTIONS, &LATER_SECTIONS)?;
     let mut config = Config::default();
     if let Some(section) = root.section("store")? {
-        section.only(&["path", "durability"], &LATER_STORE)?;
+        section.only(&["path", "durability", "pack_below"], &LATER_STORE)?;
         let path = section.text("path")?;
         config.store = path.map(|path| store(&path, home)).transpose()?;
         let text = section.text("durability")?;
         config.durability = text.map(|text| durability(&text)).transpose()?;
+        let text = section.text("pack_below")?;
+        config.pack_below = text.map(|text| pack_below(&text)).transpose()?;
     }
     if let Some(section) = root.section("core")? {
         section.only(&["jobs", "remote"], &[])?;
@@ -144,6 +151,27 @@ fn durability(text: &Text<'_>) -> Result<Durability> {
         "none" => Ok(Durability::None),
         _ => Err(text.error("`store.durability` must be `full`, `batch` or `none`")),
     }
+}
+
+/// A whole number of `B`, `KiB` or `MiB`, up to 1 MiB.
+fn pack_below(text: &Text<'_>) -> Result<u64> {
+    let number = text
+        .text
+        .trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let scale = match &text.text[number.len()..] {
+        "B" => Some(1),
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        _ => None,
+    };
+    let number: Option<u64> = number.trim_end().parse().ok();
+    let bytes = number.zip(scale);
+    let bytes = bytes.and_then(|(number, scale)| number.checked_mul(scale));
+    bytes
+        .filter(|bytes| *bytes <= MAX_PACK_BELOW)
+        .ok_or_else(|| {
+            text.error("`store.pack_below` must be a size from `0 B` to `1 MiB`, like `32 KiB`")
+        })
 }
 
 /// An absolute path, or one below the home directory. A relative one would mean another place
@@ -255,6 +283,29 @@ mod tests {
             wrong,
             "`store.durability` must be `full`, `batch` or `none`"
         );
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, expected) in [
+            ("0 B", Some(0)),
+            ("100B", Some(100)),
+            ("64 KiB", Some(64 << 10)),
+            ("1 MiB", Some(1 << 20)),
+            ("2 MiB", None),
+            ("64", None),
+            ("64 kB", None),
+            ("-1 B", None),
+            ("KiB", None),
+            ("99999999999999 MiB", None),
+        ] {
+            let text = format!("store.pack_below = \"{text}\"");
+            let loaded = Scene::new().write("shared/config.toml", &text).load();
+            match expected {
+                Some(bytes) => assert_eq!(loaded.unwrap().pack_below, Some(bytes), "{text}"),
+                None => assert!(loaded.unwrap_err().to_string().contains("0 B"), "{text}"),
+            }
+        }
     }
 
     #[test]

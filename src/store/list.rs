@@ -11,10 +11,14 @@ impl Store {
     /// All objects with their sizes, in the order of their ids. Files whose names are no ids are
     /// passed over.
     pub fn list(&self) -> Result<Vec<(ObjectId, u64)>> {
-        let mut objects = self.packs.list()?;
+        let mut objects = Vec::new();
         for dir in [OBJECTS, META] {
             list_fans(&self.root.join(dir), dir, &mut objects)?;
         }
+        // After the files: another process may move an object from there into a pack meanwhile,
+        // and never the other way.
+        self.packs.refresh()?;
+        objects.extend(self.packs.list()?);
         objects.sort_by_key(|(id, _)| *id);
         // One that lies in several places is one object.
         objects.dedup_by_key(|(id, _)| *id);

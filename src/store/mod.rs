@@ -16,6 +16,7 @@ mod pieces;
 mod put;
 mod room;
 mod unflushed;
+mod upkeep;
 
 pub use get::Blob;
 pub use put::Stored;
@@ -36,13 +37,31 @@ pub struct Store {
     root: PathBuf,
     packs: Arc<Packs>,
     unflushed: Arc<Unflushed>,
+    pack_below: usize,
 }
 
 /// How a store is kept.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// What a flush does.
     pub durability: Durability,
+    /// Blobs shorter than this lie in packs when they come in numbers; at most [`Settings::MOST`].
+    pub pack_below: u64,
+}
+
+impl Settings {
+    /// The most that `pack_below` may be.
+    pub const MOST: u64 = 1 << 20;
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            durability: Durability::default(),
+            // `docs/design/0003-pack-threshold.md`
+            pack_below: 32 << 10,
+        }
+    }
 }
 
 /// What can go wrong in a store.
@@ -102,6 +121,7 @@ impl Store {
             root: root.to_path_buf(),
             packs: Arc::new(Packs::new(root, Arc::clone(&unflushed))),
             unflushed,
+            pack_below: settings.pack_below.min(Settings::MOST) as usize,
         }
     }
 
@@ -119,7 +139,12 @@ impl Store {
             return Ok(Some(length));
         }
         let found = fs::metadata(&path)?.filter(fs::Metadata::is_file);
-        Ok(found.map(|found| found.len()))
+        match found {
+            Some(found) => Ok(Some(found.len())),
+            // Another process may have moved it into a pack since the packs were looked at.
+            None if self.packs.refresh_if_changed()? => self.packs.length(id),
+            None => Ok(None),
+        }
     }
 
     /// Removes objects; those that are not there are passed over. A pack that holds some of them

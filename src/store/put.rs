@@ -10,9 +10,6 @@ use super::{Error, Result, Store, TEMP, pieces};
 use crate::fs::{self, Context, TempFile};
 use crate::hash::{BlobId, Digest, ObjectId, ObjectKind};
 
-/// Blobs shorter than this lie in packs when they come in numbers. A file of its own costs about
-/// as much over its life as copying this many bytes once more.
-const PACKED: usize = 32 << 10;
 /// Files up to this size pass through memory, so that one that is already stored costs no write.
 const IN_MEMORY: u64 = 128 << 10;
 
@@ -71,7 +68,7 @@ impl Store {
     fn try_put_file(&self, path: &Path, copied: impl Fn()) -> Result<Option<Stored>> {
         let mut file = fs::open(path)?;
         let before = State::of(&file, path)?;
-        if before.size <= IN_MEMORY {
+        if before.size <= IN_MEMORY.max(self.pack_below as u64) {
             let mut buffer = BUFFER.take();
             let stored = self.put_small(&mut file, path, &before, &mut buffer, copied);
             BUFFER.set(buffer);
@@ -124,7 +121,7 @@ impl Store {
         if self.has_whole(id, bytes.len() as u64)? {
             return Ok(());
         }
-        if id.kind == ObjectKind::Blob && bytes.len() < PACKED {
+        if id.kind == ObjectKind::Blob && bytes.len() < self.pack_below {
             return self.packs.put(BlobId(id.digest), bytes);
         }
         self.put_loose(id, bytes)

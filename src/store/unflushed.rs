@@ -167,7 +167,10 @@ mod tests {
     use crate::store::{Settings, Store};
 
     fn store(dir: &Path, durability: Durability) -> Store {
-        let settings = Settings { durability };
+        let settings = Settings {
+            durability,
+            ..Settings::default()
+        };
         Store::with(&dir.join("store"), settings)
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::midx::{Midx, Row};
 use crate::fs::{self, Context, TempFile};
@@ -28,6 +29,12 @@ pub(super) fn list(root: &Path) -> Result<BTreeSet<PackId>> {
     Ok(names
         .filter_map(|name| name.strip_suffix(EXTENSION)?.parse().ok())
         .collect())
+}
+
+/// When a pack was last added or taken away, if there is any.
+pub(super) fn changed(root: &Path) -> Result<Option<SystemTime>> {
+    let found = fs::metadata(&root.join(PACKS))?;
+    Ok(found.and_then(|found| found.modified().ok()))
 }
 
 /// What the packs hold: by the index where it knows a pack, else by what the pack itself says.

@@ -2,6 +2,7 @@
 //! way there. All handles on a store share one of these.
 
 mod dir;
+mod fold;
 mod midx;
 mod pending;
 mod rewrite;
@@ -11,7 +12,10 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
+#[cfg(test)]
+pub(super) use self::fold::MANY;
 use self::midx::{Midx, Row};
 use self::pending::{Found, Pending};
 use super::Result;
@@ -36,6 +40,8 @@ pub(super) struct Packs {
 struct State {
     /// What lies in `packs/`; read when it is first asked for.
     midx: Option<Midx>,
+    /// When `packs/` was changed last, before it was looked at.
+    changed: Option<SystemTime>,
     /// Frames that turned out to be damaged: pack and offset.
     damaged: HashSet<(PackId, u32)>,
     /// What was put and is not in `packs/` yet.
@@ -147,9 +153,19 @@ impl Packs {
         }
     }
 
+    /// The same as [`Packs::refresh`], and cheap where nothing changed.
+    pub(super) fn refresh_if_changed(&self) -> Result<bool> {
+        let changed = dir::changed(&self.root)?;
+        if self.state().changed == changed {
+            return Ok(false);
+        }
+        self.refresh()
+    }
+
     /// Looks whether other processes changed what lies in `packs/`; says whether they did.
     pub(super) fn refresh(&self) -> Result<bool> {
         let mut state = self.state();
+        state.changed = dir::changed(&self.root)?;
         let present = dir::list(&self.root)?;
         let known = state.midx.as_ref().map_or(&[][..], Midx::packs);
         if present.len() == known.len() && known.iter().all(|pack| present.contains(pack)) {
@@ -200,7 +216,10 @@ impl State {
         }
         let midx = match self.midx.take() {
             Some(midx) => midx,
-            None => dir::load(root, &self.damaged)?,
+            None => {
+                self.changed = dir::changed(root)?;
+                dir::load(root, &self.damaged)?
+            }
         };
         Ok((self.midx.insert(midx), &self.damaged))
     }
