@@ -3,11 +3,12 @@
 #
 #   benches/run.sh data [OPTIONS]     small files and a big one, against cp, git, b3sum and DVC
 #   benches/run.sh scale [OPTIONS]    esker alone, 10,000 to 1,000,000 files: time and memory a step
+#   benches/run.sh threshold [OPTIONS]   files of 1 to 128 KiB, in packs against each by itself
 #
-#   --files N     files to make; in `scale` the last step     (100000; scale: 1000000)
+#   --files N     files to make; in `scale` the last step     (100000; scale: 1000000; threshold: 5000)
 #   --size BYTES  the size of each of them                    (4096)
 #   --big MIB     the size of the big file                    (2048)
-#   --rounds R    how often each pair is measured             (7; scale: 3)
+#   --rounds R    how often each pair is measured             (7; others: 3)
 #   --only A,B    of `data` only: start take-in status one-new put-back big
 #   --no-dvc      without DVC, the slowest of the peers
 #   --esker BIN   measure this binary; nothing is built
@@ -33,6 +34,8 @@ usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 . "$here/data.bash"
 # shellcheck source=benches/scale.bash
 . "$here/scale.bash"
+# shellcheck source=benches/threshold.bash
+. "$here/threshold.bash"
 
 # number OPTION VALUE: a whole number above zero, or the end.
 number() {
@@ -98,7 +101,7 @@ isolate() {
 
 mode=${1:-}
 case $mode in
-    data | scale) shift ;;
+    data | scale | threshold) shift ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
 esac
