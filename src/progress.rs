@@ -50,6 +50,18 @@ pub enum Event<'a> {
         /// Its id and what was called, if that is known.
         holder: Option<(u32, &'a str)>,
     },
+    /// Much is about to be copied into the store, and will take its space twice.
+    Doubling {
+        /// How many bytes.
+        bytes: u64,
+    },
+    /// An object was edited through a file that is a link to it, and is no longer in the store.
+    ObjectEdited {
+        /// The file, which stays as it is.
+        path: &'a str,
+        /// The id of the object, whose bytes are gone.
+        object: &'a str,
+    },
     /// The stages that will be looked at are known.
     Planned {
         /// How many will be looked at.

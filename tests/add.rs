@@ -217,7 +217,11 @@ fn the_report_has_a_json_form() {
           "files": 1,
           "change": "added"
         }
-      ]
+      ],
+      "stored": {
+        "reflinked": 0,
+        "copied": 1
+      }
     }
     "#);
 }

@@ -261,6 +261,32 @@ fn stage() -> Sandbox {
     sandbox
 }
 
+fn make_links(sandbox: &Sandbox) {
+    sandbox.write(".git/esker/config.toml", "store.links = [\"hardlink\"]\n");
+}
+
+fn is_linked(sandbox: &Sandbox) {
+    use std::os::unix::fs::MetadataExt;
+    // A killed process may have left another name.
+    assert!(sandbox.path("large").metadata().unwrap().nlink() >= 2);
+}
+
+fn add_as_a_link() -> Scenario {
+    let mut scenario = add_large_file();
+    make_links(&scenario.before);
+    scenario.finally = is_linked;
+    scenario
+}
+
+fn relink() -> Scenario {
+    let sandbox = add_large_file().before;
+    sandbox.ok("add large");
+    make_links(&sandbox);
+    let mut scenario = Scenario::new(sandbox, "checkout --relink");
+    scenario.finally = is_linked;
+    scenario
+}
+
 fn commit_outputs() -> Scenario {
     let sandbox = stage();
     sandbox.write("out/a", "by hand");
@@ -396,6 +422,8 @@ scenarios!(
     add_inside_a_directory,
     add_and_merge_packs,
     add_and_fold_files,
+    add_as_a_link,
+    relink,
     checkout_another_commit,
     checkout_by_force,
     checkout_directory_for_file,

@@ -41,6 +41,8 @@ mod init;
 #[cfg(test)]
 mod layering;
 #[cfg(test)]
+mod links;
+#[cfg(test)]
 mod lock;
 #[cfg(test)]
 mod ls;

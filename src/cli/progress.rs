@@ -67,6 +67,8 @@ impl Progress for Teller {
             }
             Event::Finished => state.finish(),
             Event::Waiting { holder } => self.say(&state, &waiting(holder)),
+            Event::Doubling { bytes } => self.warn(&state, &doubling(bytes)),
+            Event::ObjectEdited { path, object } => self.warn(&state, &edited(path, object)),
             Event::Planned { .. } => {}
             Event::StageStarted { stage, reason } => {
                 state.running += 1;
@@ -119,6 +121,11 @@ impl Teller {
     /// Says a line above the bar, if there is one.
     fn say(&self, state: &State, line: &str) {
         state.aside(|| self.ui.say(line));
+    }
+
+    /// Warns above the bar.
+    fn warn(&self, state: &State, line: &str) {
+        state.aside(|| self.ui.warn(line));
     }
 
     /// A stage's lines keep their streams, unless stdout is for JSON alone.
@@ -274,6 +281,19 @@ fn verb(work: Work) -> &'static str {
         Work::Download => "Downloading",
         Work::Verify => "Checking",
     }
+}
+
+fn doubling(bytes: u64) -> String {
+    format!(
+        "copying {} into the store: this file system cannot share blocks, so they take their space twice (`[store] links` in esker's config can make them links instead)",
+        render::size(bytes)
+    )
+}
+
+fn edited(path: &str, object: &str) -> String {
+    format!(
+        "`{path}` is a link into the store and was edited in place: what the file holds is kept, but {object} is gone from the store (`esker fetch` brings it back from a remote; `esker unprotect` before the next edit)"
+    )
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! Numbers, sizes, durations and tables as people read them.
 
+use std::collections::BTreeMap;
+
+use crate::fs::LinkKind;
 use crate::ops::diff::DataChange;
 use crate::tree::ChangeKind;
 
@@ -47,6 +50,22 @@ pub(crate) fn count(n: u64, noun: &str) -> String {
         (_, Some(stem)) => format!("{n} {stem}ies"),
         _ => format!("{n} {noun}s"),
     }
+}
+
+/// `3 files are hard links`; `None` for none.
+pub(crate) fn links(links: &BTreeMap<LinkKind, u64>) -> Option<String> {
+    let texts = links.iter().map(|(kind, n)| {
+        let kind = match kind {
+            LinkKind::Hardlink => "hard",
+            _ => "symbolic",
+        };
+        match n {
+            1 => format!("1 file is a {kind} link"),
+            n => format!("{n} files are {kind} links"),
+        }
+    });
+    let texts: Vec<String> = texts.collect();
+    (!texts.is_empty()).then(|| texts.join(", "))
 }
 
 /// How a column of a table stands.

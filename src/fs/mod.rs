@@ -11,6 +11,7 @@ mod fail;
 mod file;
 mod flush;
 mod guard;
+mod link;
 mod room;
 mod sweep;
 mod temp;
@@ -27,6 +28,7 @@ pub use file::{
 };
 pub use flush::{Durability, FLUSHES_ALL_AT_ONCE, sync_file_system};
 pub use guard::{Holder, LockGuard};
+pub use link::{LinkKind, hard_link, is_same_file, try_symlink};
 pub use room::{free_space, shares_blocks};
 pub use sweep::{is_abandoned, sweep};
 pub use temp::{TempDir, TempFile, replace, temp_name};

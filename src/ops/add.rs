@@ -3,11 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::{found_entries, recorded_dir, to_placed, to_recorded, write_nodes};
-use super::{Error, Result, Site, World, check_ignore, did_you_mean, globs, init, reshape};
-use crate::fs;
+use super::{
+    EditedReport, Error, Result, Site, World, check_ignore, did_you_mean, globs, init, links,
+    reshape,
+};
+use crate::fs::{self, LinkKind};
 use crate::path::RelPath;
 use crate::pipeline::Graph;
 use crate::project::{Lock, Recorded};
+use crate::store::Taken;
 use crate::tree::{self, Entry, Outline, Updated};
 use crate::workspace::{self, Found, Index, Placed, PlacedItem, Rules};
 
@@ -27,6 +31,14 @@ pub struct AddOptions {
 pub struct AddReport {
     /// Every path that was named, or the tracked directory it lies in.
     pub paths: Vec<Added>,
+    /// Bytes that the store took in, by how.
+    pub stored: Taken,
+    /// How many of the files are links to objects now, by kind.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub links: BTreeMap<LinkKind, u64>,
+    /// Objects that were edited in place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub edited: Vec<EditedReport>,
     /// Whether nothing was written, because it was asked what would be.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
@@ -90,14 +102,19 @@ pub fn add(world: &World<'_>, options: &AddOptions) -> Result<AddReport> {
         placed: Placed::load(&site.layout.placed())?,
         site: &site,
         dry_run: options.dry_run,
+        files: Vec::new(),
+        edited: Vec::new(),
     };
     if options.force {
         for path in &paths {
             work.index.forget(path.as_str());
         }
     }
-    let report = AddReport {
+    let mut report = AddReport {
         paths: work.add(&mut lock, &paths)?,
+        stored: Taken::default(),
+        links: BTreeMap::new(),
+        edited: Vec::new(),
         dry_run: options.dry_run,
     };
     if options.dry_run {
@@ -106,8 +123,11 @@ pub fn add(world: &World<'_>, options: &AddOptions) -> Result<AddReport> {
     }
     site.save(&lock)?;
     work.placed.save(&site.layout.placed())?;
+    report.links = links::relink(&site, &mut work.index, &work.files)?.links;
     let _ = work.index.save(&site.layout.index());
     site.tend_store();
+    report.stored = site.store.taken();
+    report.edited = work.edited;
     Ok(report)
 }
 
@@ -118,6 +138,10 @@ pub(super) struct Work<'s> {
     pub(super) placed: Placed,
     /// Look, and write nothing.
     pub(super) dry_run: bool,
+    /// What was found on disk and stored.
+    pub(super) files: Vec<(RelPath, Entry)>,
+    /// Objects that turned out to be edited in place.
+    pub(super) edited: Vec<EditedReport>,
 }
 
 impl Work<'_> {
@@ -156,6 +180,7 @@ impl Work<'_> {
         }
         if !self.dry_run {
             write_nodes(&mut scanner, path, &found)?;
+            self.note_stored(lock.data.get(path), path, &found)?;
             let item = to_placed(&found).map(|item| (path.clone(), item));
             self.placed.paths.extend(item);
         }
@@ -203,14 +228,36 @@ impl Work<'_> {
     fn look_inside(&mut self, root: &RelPath, path: &RelPath) -> Result<Vec<(RelPath, Entry)>> {
         let at = path.to_path(&self.site.layout.root);
         let is_link = fs::metadata(&at)?.is_some_and(|found| found.is_symlink());
-        if !is_link {
+        if !is_link || workspace::is_to_object(&at)? {
             let found = self.scan(path)?;
-            return found_entries(&mut self.site.scanner(&mut self.index), path, &found);
+            let entries = found_entries(&mut self.site.scanner(&mut self.index), path, &found)?;
+            self.note_stored(None, path, &found)?;
+            return Ok(entries);
         }
         let mut scanner = self.site.scanner(&mut self.index);
         let found = scanner.scan(root, Rules::Data)?;
         let all = found_entries(&mut scanner, root, &found)?.into_iter();
         Ok(all.filter(|(at, _)| at.starts_with(path)).collect())
+    }
+
+    /// Remembers what was stored, to make links of it later, and what was edited in place.
+    fn note_stored(
+        &mut self,
+        recorded: Option<&Recorded>,
+        path: &RelPath,
+        found: &Found,
+    ) -> Result<()> {
+        if self.dry_run {
+            return Ok(());
+        }
+        let Self { site, index, .. } = self;
+        let edited = links::take_out_edited(site, index, path, found, recorded, &self.placed)?;
+        self.edited.extend(edited);
+        if site.store.shares_files() {
+            let files = found_entries(&mut site.scanner(index), path, found)?;
+            self.files.extend(files);
+        }
+        Ok(())
     }
 
     fn record_update(

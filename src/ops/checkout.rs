@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::{self, Missing, restrict, stored};
-use super::{Error, Result, Site, World};
+use super::{Error, Result, Site, World, links};
 use crate::hash::{BlobId, TreeId};
 use crate::path::RelPath;
 use crate::project::{Lock, Recorded};
 use crate::tree::{Entry, Tree};
 use crate::workspace::{self, CheckoutPlan, Index, Park, Placed, PlacedItem, Rules};
+
+pub use crate::workspace::Relinked;
 
 /// What to check out.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +21,8 @@ pub struct CheckoutOptions {
     pub rev: Option<String>,
     /// Park what is in the way instead of refusing.
     pub force: bool,
+    /// Also give unchanged files the kind of link that this clone prefers.
+    pub relink: bool,
 }
 
 /// What a checkout did.
@@ -44,6 +48,9 @@ pub struct CheckoutReport {
     pub left: Vec<RelPath>,
     /// What the store does not have.
     pub missing: Vec<Missing>,
+    /// What relinking did, if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relinked: Option<Relinked>,
 }
 
 /// Checks out what a person asked for.
@@ -62,7 +69,25 @@ pub fn checkout(world: &World<'_>, options: &CheckoutOptions) -> Result<Checkout
     let targets = site.stored_paths(&lock, &options.paths)?;
     let mut report = switch(&site, &lock, &targets, options.force)?;
     report.rev = rev.map(|rev| rev.short().to_owned());
+    if options.relink {
+        report.relinked = Some(relink(&site, &lock, &targets)?);
+    }
     Ok(report)
+}
+
+/// Relinks all files at the targets that hold what is recorded.
+fn relink(site: &Site<'_>, lock: &Lock, targets: &[RelPath]) -> Result<Relinked> {
+    let mut index = site.index();
+    let mut files = Vec::new();
+    for (root, recorded) in stored(lock) {
+        files.extend(content::entries(&site.store, &root, recorded)?.unwrap_or_default());
+    }
+    files.retain(|(path, _)| targets.is_empty() || targets.iter().any(|t| path.starts_with(t)));
+    // What is about to be all that is left of a file must be safe on disk.
+    site.store.flush()?;
+    let relinked = links::relink_all(site, &mut index, &files)?;
+    let _ = index.save(&site.layout.index());
+    Ok(relinked)
 }
 
 /// Makes the workspace hold what a lock records at these paths (none: everywhere). The caller
@@ -116,6 +141,7 @@ pub(super) fn switch(
         park: parked_at.map(|park| park.dir.display().to_string()),
         left: plan.left,
         missing,
+        relinked: None,
     })
 }
 
@@ -146,17 +172,18 @@ fn gather(
     let mut wanted = Vec::new();
     let mut wanted_roots = BTreeMap::new();
     let mut missing_trees = Vec::new();
-    for (root, recorded) in stored(lock) {
-        if !chosen(&root) {
+    let recorded = stored(lock);
+    for (root, recorded) in &recorded {
+        if !chosen(root) {
             continue;
         }
-        match content::entries(&site.store, &root, recorded)? {
+        match content::entries(&site.store, root, recorded)? {
             Some(entries) => {
                 wanted.push(entries);
-                wanted_roots.insert(root, recorded.clone());
+                wanted_roots.insert(root.clone(), (*recorded).clone());
             }
             None => missing_trees.push(Missing {
-                path: root,
+                path: root.clone(),
                 hash: recorded.hash.to_string(),
             }),
         }
@@ -180,7 +207,9 @@ fn gather(
     let mut scanner = site.scanner(index);
     for root in outermost(&roots) {
         let found = scanner.scan(root, Rules::Data)?;
+        let record = recorded.get(root).copied();
         actual.push(content::found_entries(&mut scanner, root, &found)?);
+        links::take_out_edited(site, scanner.index, root, &found, record, placed)?;
     }
     let (placed_here, placed_everywhere) = placed_sides(site, placed, &roots, targets)?;
     Ok(Sides {

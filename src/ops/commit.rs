@@ -6,7 +6,7 @@ use super::add::{Added, Work};
 use super::content::{to_placed, to_recorded};
 use super::facts::Observer;
 use super::metrics::numbers_of;
-use super::{Error, Result, Site, World};
+use super::{Error, Result, Site, World, links};
 use crate::path::RelPath;
 use crate::pipeline::Graph;
 use crate::project::Lock;
@@ -33,6 +33,8 @@ pub fn commit(world: &World<'_>, targets: &[String]) -> Result<CommitReport> {
         placed: Placed::load(&site.layout.placed())?,
         site: &site,
         dry_run: false,
+        files: Vec::new(),
+        edited: Vec::new(),
     };
     for target in targets {
         if let Some(path) = tracked_path(&site, &lock, target) {
@@ -40,12 +42,16 @@ pub fn commit(world: &World<'_>, targets: &[String]) -> Result<CommitReport> {
             let _ = work.index.save(&site.layout.index());
         } else {
             let stage = graph.target(target)?.name.clone();
-            adopt(&site, &mut lock, &graph, &stage, &mut work.placed)?;
+            adopt(&site, &mut lock, &graph, &stage, &mut work)?;
             report.stages.push(stage);
         }
     }
     site.save(&lock)?;
     work.placed.save(&site.layout.placed())?;
+    let mut index = site.index();
+    if links::relink(&site, &mut index, &work.files)?.changed > 0 {
+        let _ = index.save(&site.layout.index());
+    }
     site.tend_store();
     Ok(report)
 }
@@ -61,7 +67,7 @@ fn adopt(
     lock: &mut Lock,
     graph: &Graph,
     name: &str,
-    placed: &mut Placed,
+    work: &mut Work<'_>,
 ) -> Result<()> {
     let stage = &graph.stages()[name];
     let mut observer = Observer::new(site, lock, graph);
@@ -84,7 +90,10 @@ fn adopt(
         })?;
         observer.write_nodes(path, &found)?;
         let item = to_placed(&found).map(|item| (path.clone(), item));
-        placed.paths.extend(item);
+        work.placed.paths.extend(item);
+        if site.store.shares_files() {
+            work.files.extend(observer.entries(path)?);
+        }
         outs.insert(path.clone(), recorded);
     }
     let metrics = numbers_of(&mut observer, &stage.outs)?;

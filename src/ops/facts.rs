@@ -2,23 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::content::{found_entries, to_dep_hash, to_recorded, write_nodes};
-use super::{Result, Site};
+use super::content::{self, found_entries, to_dep_hash, to_recorded, write_nodes};
+use super::{EditedReport, Result, Site, links};
 use crate::fs;
 use crate::metrics;
 use crate::path::{DepPath, RelPath};
 use crate::pipeline::{self, Facts, Graph, MissingParam, Stage};
-use crate::project::Lock;
+use crate::project::{Lock, Recorded};
 use crate::tree::Entry;
 use crate::value::Value;
-use crate::workspace::{Found, Index, Rules};
+use crate::workspace::{Found, Index, Placed, Rules};
 
 /// Looks at paths, each at most once until it is told that they changed.
 pub(super) struct Observer<'s> {
     pub(super) site: &'s Site<'s>,
     pub(super) index: Index,
+    /// Objects that turned out to be edited in place.
+    pub(super) edited: Vec<EditedReport>,
     /// What esker tracks or writes: counts although git ignores it.
     managed: Vec<RelPath>,
+    recorded: BTreeMap<RelPath, Recorded>,
+    placed: Placed,
     deps: BTreeMap<DepPath, Found>,
     outs: BTreeMap<RelPath, Found>,
     params: BTreeMap<DepPath, Value>,
@@ -33,6 +37,10 @@ impl<'s> Observer<'s> {
         Self {
             site,
             index: site.index(),
+            edited: Vec::new(),
+            recorded: owned(content::stored(lock)),
+            // A damaged one is told by whoever writes it.
+            placed: Placed::load(&site.layout.placed()).unwrap_or_default(),
             managed: lock.data.keys().chain(outs).cloned().collect(),
             deps: BTreeMap::new(),
             outs: BTreeMap::new(),
@@ -82,6 +90,16 @@ impl<'s> Observer<'s> {
         if !self.outs.contains_key(path) {
             let mut scanner = self.site.scanner(&mut self.index);
             let found = scanner.scan(path, Rules::Data)?;
+            let recorded = self.recorded.get(path);
+            let edited = links::take_out_edited(
+                self.site,
+                &mut self.index,
+                path,
+                &found,
+                recorded,
+                &self.placed,
+            )?;
+            self.edited.extend(edited);
             self.outs.insert(path.clone(), found);
         }
         Ok(&self.outs[path])
@@ -154,6 +172,13 @@ impl<'s> Observer<'s> {
         }
         Ok(())
     }
+}
+
+fn owned(recorded: BTreeMap<RelPath, &Recorded>) -> BTreeMap<RelPath, Recorded> {
+    let recorded = recorded.into_iter();
+    recorded
+        .map(|(path, recorded)| (path, recorded.clone()))
+        .collect()
 }
 
 /// Reads a file of values from disk; `None` if there is none.

@@ -147,6 +147,8 @@ struct Need {
 /// Looks at the store of this clone, and repairs it if that is asked for.
 pub fn fsck(world: &World<'_>, options: FsckOptions) -> Result<FsckReport> {
     let site = Site::open(world)?;
+    // Before an object is moved to quarantine from behind a symbolic link to it.
+    super::links::find_edited(&site)?;
     let (needs, unchecked) = needs(&site)?;
     let mut found = inspect::inspect(&site, options.depth, &needs)?;
     if options.repair && !found.problems.is_empty() {

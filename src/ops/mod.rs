@@ -19,6 +19,7 @@ pub mod fsck;
 mod globs;
 pub mod hooks;
 pub mod init;
+mod links;
 pub mod lock;
 pub mod ls;
 pub mod metrics;
@@ -38,6 +39,7 @@ pub mod undo;
 pub mod unprotect;
 
 pub use content::Missing;
+pub use links::EditedReport;
 pub use site::{Site, World};
 
 use crate::path::RelPath;

@@ -210,10 +210,11 @@ fn plan_deletions(
 }
 
 fn plan_deletion(site: &Site<'_>, index: &mut Index, path: &RelPath) -> Result<CheckoutPlan> {
-    let Some(stat) = fs::metadata(&path.to_path(&site.layout.root))? else {
+    let at = path.to_path(&site.layout.root);
+    let Some(stat) = fs::metadata(&at)? else {
         return Ok(CheckoutPlan::default());
     };
-    if stat.is_symlink() {
+    if stat.is_symlink() && !workspace::is_to_object(&at)? {
         // It goes, and what it leads to stays.
         return Ok(CheckoutPlan {
             remove: vec![path.clone()],

@@ -21,6 +21,7 @@ use crate::pipeline::{
 };
 use crate::progress::{Event, StageOutcome};
 use crate::project::Lock;
+use crate::tree::Entry;
 use crate::workspace::{Park, Parked, Placed};
 
 /// How to reproduce.
@@ -170,8 +171,9 @@ pub fn repro(world: &World<'_>, options: &ReproOptions) -> Result<ReproReport> {
     repro.drop_gone();
     let outcome = repro.run(&wanted);
     repro.save(true)?;
+    let linked = super::links::relink(&site, &mut repro.observer.index, &repro.written);
     repro.observer.save_index();
-    outcome?;
+    outcome.and(linked)?;
     site.tend_store();
     let mut report = repro.report;
     report.metrics = super::metrics::moved(&site, &before, &repro.lock);
@@ -208,6 +210,8 @@ struct Repro<'s> {
     stale: BTreeMap<String, (Vec<Reason>, Facts)>,
     running: BTreeMap<String, Running>,
     unsaved: Option<Instant>,
+    /// Files that stages wrote, to be links once they are safe in the store.
+    written: Vec<(RelPath, Entry)>,
     report: ReproReport,
 }
 
@@ -244,6 +248,7 @@ impl<'s> Repro<'s> {
             stale: BTreeMap::new(),
             running: BTreeMap::new(),
             unsaved: None,
+            written: Vec::new(),
             report: ReproReport::default(),
             site,
             graph,

@@ -79,7 +79,10 @@ impl<'w> Site<'w> {
             durability: config.durability.unwrap_or(usual.durability),
             pack_below: config.pack_below.unwrap_or(usual.pack_below),
         };
-        let store = Store::with(&place, settings);
+        let mut store = Store::with(&place, settings);
+        if let Some(links) = &config.links {
+            store = store.with_links(links);
+        }
         let within = cwd.strip_prefix(&layout.root).ok();
         let within = within.and_then(|path| RelPath::from_native(path).ok());
         Ok(Self {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::content::{self, to_recorded};
 use super::diff::{DataChange, file_change};
 use super::facts::Observer;
-use super::{Result, Site, World};
+use super::{EditedReport, Result, Site, World};
 use crate::path::RelPath;
 use crate::pipeline::{self, Graph, Reason, ReasonKind, RunRecord, Stage};
 use crate::project::layout::MANIFEST;
@@ -21,6 +21,9 @@ pub struct StatusReport {
     pub data: Vec<DataStatus>,
     /// Every stage, in the order they would run.
     pub stages: Vec<StageStatus>,
+    /// Objects that were edited in place, through files that are links to them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub edited: Vec<EditedReport>,
     /// Files, and directories (ending in `/`), that neither git nor esker knows; `None` if it was
     /// not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -211,6 +214,7 @@ pub fn status(world: &World<'_>, options: &StatusOptions) -> Result<StatusReport
         clean: data.iter().all(data_clean) && stages.iter().all(stage_clean),
         data,
         stages,
+        edited: observer.edited,
         untracked: match options.untracked {
             true => Some(untracked(&site, &lock, &graph, &chosen)?),
             false => None,

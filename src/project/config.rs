@@ -1,26 +1,32 @@
-//! Settings of this clone and this user, which never travel with git.
+//! Settings of this clone, this user and this machine, which never travel with git.
 
 use std::path::{Path, PathBuf};
 
 use super::manifest::Manifest;
 use super::source::{Section, Source, Text, complaint, read_text};
 use super::{Layout, Result};
-use crate::fs::Durability;
+use crate::fs::{Durability, LinkKind};
 
 const SECTIONS: [&str; 2] = ["store", "core"];
 const LATER_SECTIONS: [&str; 4] = ["run_cache", "hooks", "remote", "trust"];
-const LATER_STORE: [&str; 2] = ["links", "shared"];
+const LATER_STORE: [&str; 1] = ["shared"];
 
 /// Longer files gain nothing from a pack.
 const MAX_PACK_BELOW: u64 = 1 << 20;
 /// More threads than this is a slip of the keyboard.
 const MAX_JOBS: i64 = 1024;
 
-/// Settings after precedence: environment, then the clone's, then the user's file.
+/// The file of the machine, unless `ESKER_SYSTEM_CONFIG` names another.
+const SYSTEM_FILE: &str = "/etc/esker/config.toml";
+
+/// Settings after precedence: environment, then the clone's, the user's and the machine's file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// `[store] path` or `ESKER_STORE`: where objects lie, if not in git's directory.
     pub store: Option<PathBuf>,
+    /// `[store] links`: how files of the workspace share bytes with the store, in the order in
+    /// which that is tried.
+    pub links: Option<Vec<LinkKind>>,
     /// `[store] durability`.
     pub durability: Option<Durability>,
     /// `[store] pack_below`, in bytes.
@@ -29,13 +35,14 @@ pub struct Config {
     pub jobs: Option<usize>,
     /// `[core] remote` or `ESKER_REMOTE`: the default remote in this clone.
     pub remote: Option<String>,
-    /// `[core] remote` of the user's file: what `esker.toml` says goes before it.
+    /// `[core] remote` of the user's or the machine's file: what `esker.toml` says goes before it.
     pub user_remote: Option<String>,
 }
 
 impl Config {
     /// Reads `<layout.shared>/config.toml`, then `$XDG_CONFIG_HOME/esker/config.toml` (else
-    /// `~/.config/…`), and the environment (through `var`, so that tests need no process state).
+    /// `~/.config/…`), then `/etc/esker/config.toml`, and the environment (through `var`, so that
+    /// tests need no process state).
     pub fn load(layout: &Layout, var: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
         // An empty variable is an unset one, as the shell's `ESKER_STORE= esker …` means it.
         let var = |name: &str| var(name).filter(|value| !value.is_empty());
@@ -46,13 +53,24 @@ impl Config {
             Some(path) => from_file(&path, home.as_deref())?,
             None => Self::default(),
         };
+        let system = from_file(&system_file(&var), home.as_deref())?;
+        let outer = Self {
+            user_remote: user.remote.or(system.remote),
+            store: user.store.or(system.store),
+            links: user.links.or(system.links),
+            durability: user.durability.or(system.durability),
+            pack_below: user.pack_below.or(system.pack_below),
+            jobs: user.jobs.or(system.jobs),
+            remote: None,
+        };
         Ok(Self {
-            store: environment.store.or(clone.store).or(user.store),
-            durability: clone.durability.or(user.durability),
-            pack_below: clone.pack_below.or(user.pack_below),
-            jobs: environment.jobs.or(clone.jobs).or(user.jobs),
+            store: environment.store.or(clone.store).or(outer.store),
+            links: clone.links.or(outer.links),
+            durability: clone.durability.or(outer.durability),
+            pack_below: clone.pack_below.or(outer.pack_below),
+            jobs: environment.jobs.or(clone.jobs).or(outer.jobs),
             remote: environment.remote.or(clone.remote),
-            user_remote: user.remote,
+            user_remote: outer.user_remote,
         })
     }
 
@@ -74,6 +92,10 @@ fn user_file(var: &dyn Fn(&str) -> Option<String>, home: Option<&Path>) -> Optio
     let base = base.filter(|path| path.is_absolute());
     let base = base.or_else(|| home.map(|home| home.join(".config")));
     base.map(|base| base.join("esker/config.toml"))
+}
+
+fn system_file(var: &dyn Fn(&str) -> Option<String>) -> PathBuf {
+    PathBuf::from(var("ESKER_SYSTEM_CONFIG").unwrap_or_else(|| SYSTEM_FILE.to_owned()))
 }
 
 fn from_environment(var: &dyn Fn(&str) -> Option<String>, home: Option<&Path>) -> Result<Config> {
@@ -122,13 +144,15 @@ fn parse(file: &str, text: &str, home: Option<&Path>) -> Result<Config> {
     root.only(&SECTIONS, &LATER_SECTIONS)?;
     let mut config = Config::default();
     if let Some(section) = root.section("store")? {
-        section.only(&["path", "durability", "pack_below"], &LATER_STORE)?;
+        section.only(&["path", "links", "durability", "pack_below"], &LATER_STORE)?;
         let path = section.text("path")?;
         config.store = path.map(|path| store(&path, home)).transpose()?;
         let text = section.text("durability")?;
         config.durability = text.map(|text| durability(&text)).transpose()?;
         let text = section.text("pack_below")?;
         config.pack_below = text.map(|text| pack_below(&text)).transpose()?;
+        let texts = section.texts("links")?;
+        config.links = texts.map(|texts| links(&texts)).transpose()?;
     }
     if let Some(section) = root.section("core")? {
         section.only(&["jobs", "remote"], &[])?;
@@ -174,6 +198,15 @@ fn pack_below(text: &Text<'_>) -> Result<u64> {
         })
 }
 
+fn links(texts: &[Text<'_>]) -> Result<Vec<LinkKind>> {
+    let link = |text: &Text<'_>| {
+        let kind = text.text.parse();
+        let kinds = "`store.links` knows `reflink`, `copy`, `hardlink` and `symlink`";
+        kind.map_err(|()| text.error(kinds))
+    };
+    texts.iter().map(link).collect()
+}
+
 /// An absolute path, or one below the home directory. A relative one would mean another place
 /// in every directory that esker is called from.
 fn directory(text: &str, home: Option<&Path>) -> Option<PathBuf> {
@@ -210,7 +243,10 @@ mod tests {
             Self {
                 dir,
                 layout,
-                variables: BTreeMap::from([("HOME", home)]),
+                variables: BTreeMap::from([
+                    ("ESKER_SYSTEM_CONFIG", format!("{home}/system.toml")),
+                    ("HOME", home),
+                ]),
             }
         }
 
@@ -309,6 +345,27 @@ mod tests {
     }
 
     #[test]
+    fn the_machine_comes_last_and_links_are_an_order() {
+        let scene = Scene::new().write(
+            "system.toml",
+            "[store]\npath = \"/srv\"\nlinks = [\"symlink\", \"copy\"]\n[core]\nremote = \"machines\"\n",
+        );
+        let config = scene.load().unwrap();
+        assert_eq!(config.store, Some(PathBuf::from("/srv")));
+        assert_eq!(config.links, Some(vec![LinkKind::Symlink, LinkKind::Copy]));
+        assert_eq!(config.user_remote.as_deref(), Some("machines"));
+        let scene = scene.write(
+            ".config/esker/config.toml",
+            "store.links = [\"hardlink\"]\ncore.remote = \"users\"",
+        );
+        let config = scene.load().unwrap();
+        assert_eq!(config.links, Some(vec![LinkKind::Hardlink]));
+        assert_eq!(config.user_remote.as_deref(), Some("users"));
+        let config = scene.write("shared/config.toml", "store.links = []").load();
+        assert_eq!(config.unwrap().links, Some(Vec::new()));
+    }
+
+    #[test]
     fn xdg_config_home_replaces_dot_config_only_if_absolute() {
         let scene = Scene::new()
             .write(".config/esker/config.toml", "core.jobs = 1")
@@ -336,12 +393,6 @@ mod tests {
                 Some("jobs"),
             ),
             (
-                "[store]\nlinks = [\"copy\"]",
-                "`links` is not in this version of esker",
-                (2, 1),
-                None,
-            ),
-            (
                 "[hooks]\nfetch = true",
                 "`[hooks]` is not in this version of esker",
                 (1, 2),
@@ -367,21 +418,34 @@ mod tests {
             ),
         ];
         for (text, expected, place, word) in cases {
-            let error = Scene::new().write("shared/config.toml", text).load();
-            let Err(Error::Manifest {
-                file,
-                message,
-                at: Some(at),
-                suggestion,
-            }) = error
-            else {
-                panic!("{text:?} gives {error:?}");
-            };
-            assert_eq!(message, expected);
-            assert_eq!((at.line, at.column), place, "{text:?}");
-            assert_eq!(suggestion.as_deref(), word, "{text:?}");
-            assert!(file.ends_with("shared/config.toml") && at.file == file);
+            refused(text, expected, place, word);
         }
+    }
+
+    #[test]
+    fn a_wrong_store_is_named_with_its_place() {
+        let links = "`store.links` knows `reflink`, `copy`, `hardlink` and `symlink`";
+        let text = "[store]\nlinks = [\"copy\", \"hard\"]";
+        refused(text, links, (2, 18), None);
+        let durability = "`durability` is not in this version of esker";
+        refused("[store]\ndurability = \"full\"", durability, (2, 1), None);
+    }
+
+    fn refused(text: &str, expected: &str, place: (usize, usize), word: Option<&str>) {
+        let error = Scene::new().write("shared/config.toml", text).load();
+        let Err(Error::Manifest {
+            file,
+            message,
+            at: Some(at),
+            suggestion,
+        }) = error
+        else {
+            panic!("{text:?} gives {error:?}");
+        };
+        assert_eq!(message, expected);
+        assert_eq!((at.line, at.column), place, "{text:?}");
+        assert_eq!(suggestion.as_deref(), word, "{text:?}");
+        assert!(file.ends_with("shared/config.toml") && at.file == file);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::packs::Held;
 use super::{Error, QUARANTINE, Result, Store, pieces};
-use crate::fs::{self, Context};
+use crate::fs::{self, Context, LinkKind};
 use crate::hash::{BlobId, Digest, ObjectId};
 
 /// A blob opened for reading in pieces.
@@ -63,20 +63,24 @@ impl Store {
         )
     }
 
-    /// Copies a blob to a new file (by reflink if it can, else hashing what it copies). When it
-    /// fails, the new file is gone again.
-    pub fn copy_to(&self, id: BlobId, target: &Path) -> Result<()> {
+    /// Copies a blob to a new file (by reflink if that is allowed and possible, else hashing what
+    /// it copies); says which. When it fails, the new file is gone again.
+    pub(super) fn copy_to(&self, id: BlobId, target: &Path, reflink: bool) -> Result<LinkKind> {
         let blob = self.open_blob(id)?;
         let copy = fs::create_new(target)?;
         let result = match blob {
             Blob::InMemory(bytes) => Ok(copy.write_all_at(bytes.get_ref(), 0, target)?),
+            // A reflink is taken without reading; `fsck` reads what lies in the store.
+            Blob::Loose(object) if reflink && fs::reflink(&object, &copy) => {
+                return Ok(LinkKind::Reflink);
+            }
             Blob::Loose(object) => self.fill(id, &object, &copy, target),
         };
         if result.is_err() {
             // The first error is the one to tell.
             let _ = fs::remove_file(target);
         }
-        result
+        result.map(|()| LinkKind::Copy)
     }
 
     /// Moves a damaged object out of the way and returns the error that says so. Its bytes are
@@ -124,10 +128,6 @@ impl Store {
     }
 
     fn fill(&self, id: BlobId, object: &File, copy: &fs::NewFile, target: &Path) -> Result<()> {
-        // A reflink is taken without reading; `fsck` reads what lies in the store.
-        if fs::reflink(object, copy) {
-            return Ok(());
-        }
         let found = pieces::hash_all(object, target, &|piece, offset| {
             Ok(copy.write_all_at(piece, offset, target)?)
         })?;

@@ -10,6 +10,7 @@
 //! blob. `docs/format.md`, section "Local store".
 
 mod get;
+mod link;
 mod list;
 mod packs;
 mod pieces;
@@ -19,6 +20,7 @@ mod unflushed;
 mod upkeep;
 
 pub use get::Blob;
+pub use link::{Taken, linked_object};
 pub use put::Stored;
 
 use std::collections::BTreeSet;
@@ -28,7 +30,7 @@ use std::sync::Arc;
 use self::packs::Packs;
 use self::unflushed::Unflushed;
 
-use crate::fs::{self, Durability};
+use crate::fs::{self, Durability, LinkKind};
 use crate::hash::{Digest, ObjectId, ObjectKind};
 
 /// A handle on a store directory. Small blobs that were put are on their way into a pack; all clones of a handle see them at once, other processes after [`Store::settle`].
@@ -38,6 +40,10 @@ pub struct Store {
     packs: Arc<Packs>,
     unflushed: Arc<Unflushed>,
     pack_below: usize,
+    /// How objects become files of the workspace, in the order in which that is tried; what is
+    /// left is to copy.
+    links: Arc<[LinkKind]>,
+    tally: Arc<link::Tally>,
 }
 
 /// How a store is kept.
@@ -122,6 +128,8 @@ impl Store {
             packs: Arc::new(Packs::new(root, Arc::clone(&unflushed))),
             unflushed,
             pack_below: settings.pack_below.min(Settings::MOST) as usize,
+            links: Arc::new([LinkKind::Reflink]),
+            tally: Arc::default(),
         }
     }
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::{Error, Result, Store, TEMP, pieces};
-use crate::fs::{self, Context, TempFile};
+use crate::fs::{self, Context, LinkKind, TempFile};
 use crate::hash::{BlobId, Digest, ObjectId, ObjectKind};
 
 /// Files up to this size pass through memory, so that one that is already stored costs no write.
@@ -85,8 +85,12 @@ impl Store {
         if State::of(&file, path)? != before {
             return Ok(None);
         }
+        let (link, hash) = hash;
         let (id, size) = (BlobId(hash), before.size);
-        self.name(id.into(), temp)?;
+        if !self.is_object(id, &file)? {
+            self.name(id.into(), temp)?;
+            self.tally.add(link, size);
+        }
         Ok(Some(Stored { id, size }))
     }
 
@@ -120,6 +124,9 @@ impl Store {
     fn put_hashed(&self, id: ObjectId, bytes: &[u8]) -> Result<()> {
         if self.has_whole(id, bytes.len() as u64)? {
             return Ok(());
+        }
+        if id.kind == ObjectKind::Blob {
+            self.tally.add(LinkKind::Copy, bytes.len() as u64);
         }
         if id.kind == ObjectKind::Blob && bytes.len() < self.pack_below {
             return self.packs.put(BlobId(id.digest), bytes);
@@ -184,15 +191,17 @@ impl State {
     }
 }
 
-/// Copies the first `size` bytes of a file (by reflink if it can) and hashes the copy; `None`: the
-/// copy is shorter.
-fn copy(from: &File, path: &Path, to: &TempFile, size: u64) -> Result<Option<Digest>> {
+/// Copies the first `size` bytes of a file, by reflink if it can, and hashes the copy; says which it
+/// was. `None`: the copy is shorter.
+fn copy(from: &File, path: &Path, to: &TempFile, size: u64) -> Result<Option<(LinkKind, Digest)>> {
     if fs::reflink(from, to.file()) {
-        return pieces::hash(to.file(), to.path(), size, &|_, _| Ok(()));
+        let hash = pieces::hash(to.file(), to.path(), size, &|_, _| Ok(()))?;
+        return Ok(hash.map(|hash| (LinkKind::Reflink, hash)));
     }
-    pieces::hash(from, path, size, &|piece, offset| {
+    let hash = pieces::hash(from, path, size, &|piece, offset| {
         Ok(to.write_all_at(piece, offset)?)
-    })
+    })?;
+    Ok(hash.map(|hash| (LinkKind::Copy, hash)))
 }
 
 /// Reads until that many bytes are there, or the file ends; says how many there are.

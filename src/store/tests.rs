@@ -275,7 +275,10 @@ fn a_copy_is_an_ordinary_new_file() {
         let bytes = bytes_of(size);
         let id = place.store.put(ObjectKind::Blob, &bytes).unwrap();
         let target = place.path(&format!("copy-{size}"));
-        place.store.copy_to(BlobId(id.digest), &target).unwrap();
+        place
+            .store
+            .copy_to(BlobId(id.digest), &target, true)
+            .unwrap();
         assert!(fs::read(&target).unwrap() == bytes);
         let mode = std::fs::metadata(&target).unwrap().permissions().mode();
         assert_eq!(mode & 0o311, 0o200, "{mode:o}");
@@ -287,11 +290,19 @@ fn a_copy_replaces_nothing_and_leaves_nothing_half_done() {
     let place = Place::new();
     let id = place.store.put(ObjectKind::Blob, b"new").unwrap();
     let taken = place.write("taken", b"old");
-    assert!(place.store.copy_to(BlobId(id.digest), &taken).is_err());
+    assert!(
+        place
+            .store
+            .copy_to(BlobId(id.digest), &taken, true)
+            .is_err()
+    );
     assert_eq!(fs::read(&taken).unwrap(), b"old");
 
     let target = place.path("target");
-    let missing = place.store.copy_to(blob(b"other"), &target).unwrap_err();
+    let missing = place
+        .store
+        .copy_to(blob(b"other"), &target, true)
+        .unwrap_err();
     assert!(matches!(missing, Error::Missing(_)));
     assert!(fs::metadata(&target).unwrap().is_none());
 }
@@ -307,7 +318,7 @@ fn a_damaged_object_is_not_copied_unless_the_disk_shares_its_blocks() {
         &fs::create_new(&place.path("probed")).unwrap(),
     );
     let target = place.path("target");
-    let result = place.store.copy_to(BlobId(id.digest), &target);
+    let result = place.store.copy_to(BlobId(id.digest), &target, true);
     if can_reflink {
         result.unwrap();
     } else {

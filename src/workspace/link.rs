@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::{Error, Result};
-use crate::fs;
+use crate::fs::{self, Metadata};
 use crate::path::RelPath;
+use crate::store;
 
 /// Whether a link resolves, by text alone, inside the directory that `link` is relative to.
 pub fn stays_inside(link: &RelPath, target: &str) -> bool {
@@ -21,6 +22,20 @@ pub fn stays_inside(link: &RelPath, target: &str) -> bool {
         }
     }
     true
+}
+
+/// Whether a link is one of esker's own: it stands for the object that it leads to.
+pub fn is_to_object(at: &Path) -> Result<bool> {
+    Ok(store::linked_object(&fs::read_link(at)?).is_some())
+}
+
+/// The stat of a file, behind a link if there is one; `None` if the link leads nowhere.
+pub(super) fn object_stat(at: &Path) -> Result<Option<Metadata>> {
+    match at.metadata() {
+        Ok(stat) => Ok(Some(stat).filter(Metadata::is_file)),
+        Err(error) if fs::is_missing(&error) => Ok(None),
+        Err(error) => Ok(fs::Context::context(Err(error), "look at", at)?),
+    }
 }
 
 /// Checks that every directory above `path` that exists is a real one, so that what is done to

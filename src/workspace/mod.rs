@@ -2,23 +2,28 @@
 //! checkout plan and its application. Unaware of the lock, of stages, and of remotes.
 
 mod checkout;
+mod edited;
 mod found;
 mod index;
 mod link;
 mod parallel;
 mod park;
 mod placed;
+mod relink;
 mod relocate;
 mod room;
 mod scan;
 mod unprotect;
+mod written;
 
 pub use checkout::{Applied, CheckoutPlan, Refusal, apply, plan};
+pub use edited::{Edited, take_out_edited};
 pub use found::FoundDir;
 pub use index::Index;
-pub use link::stays_inside;
+pub use link::{is_to_object, stays_inside};
 pub use park::{Park, Parked, ParkedAct, expire_parked, parked_acts};
 pub use placed::{Placed, PlacedItem};
+pub use relink::{Relinked, relink};
 pub use relocate::relocate;
 pub use room::check_checkout;
 pub use scan::{Found, IgnoreRule, Rules, Scanner, ignore_rule};

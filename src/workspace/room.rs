@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::{CheckoutPlan, Error, Result};
 use crate::fs;
+use crate::progress::{Event, Progress};
 use crate::store::Store;
 use crate::tree::{Entry, Tree};
 
@@ -31,6 +32,17 @@ pub(super) fn check_add(
     Err(Error::NoRoom { needed, free, at })
 }
 
+/// What is copied into the store beyond this is told of before it begins.
+const MUCH: u64 = 10 << 30;
+
+/// Tells that much will take its space twice, once in the workspace and once in the store. Links
+/// to objects free one of the two afterwards.
+pub(super) fn tell_doubling(store: &Store, root: &Path, sizes: u64, progress: &dyn Progress) {
+    if sizes > MUCH && !store.shares_files() && !store.shares_blocks(root) {
+        progress.event(Event::Doubling { bytes: sizes });
+    }
+}
+
 /// Fails if the workspace has no room for what a plan would write, less what it would free.
 pub fn check_checkout(
     plan: &CheckoutPlan,
@@ -42,7 +54,12 @@ pub fn check_checkout(
     let refused = refused.filter_map(|refusal| refusal.wanted.as_ref());
     let written = plan.create.iter().chain(&plan.replace);
     let written = written.map(|(_, entry)| entry).chain(refused);
-    let written: u64 = written.map(size).fold(0, u64::saturating_add);
+    let written = written.map(|entry| match entry {
+        // What becomes a link to its object takes no room.
+        Entry::File { size, exec, .. } if store.may_link(*size, *exec) => 0,
+        entry => size(entry),
+    });
+    let written: u64 = written.fold(0, u64::saturating_add);
     if written == 0 {
         return Ok(());
     }
@@ -81,6 +98,43 @@ mod tests {
         let exec = false;
         let path = RelPath::parse("file").unwrap();
         (path, Entry::File { id, size, exec })
+    }
+
+    #[derive(Default)]
+    struct Told(std::sync::Mutex<Vec<u64>>);
+
+    impl Progress for Told {
+        fn event(&self, event: Event<'_>) {
+            if let Event::Doubling { bytes } = event {
+                self.0.lock().unwrap().push(bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn more_than_ten_gibibytes_are_not_copied_unannounced() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store"));
+        let shares = store.shares_blocks(dir.path());
+        let told = Told::default();
+        tell_doubling(&store, dir.path(), MUCH, &told);
+        tell_doubling(&store, dir.path(), MUCH + 1, &told);
+        let linking = store.with_links(&[fs::LinkKind::Symlink]);
+        tell_doubling(&linking, dir.path(), MUCH + 2, &told);
+        let expected = if shares { vec![] } else { vec![MUCH + 1] };
+        assert_eq!(*told.0.lock().unwrap(), expected);
+    }
+
+    #[test]
+    fn what_becomes_a_link_needs_no_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store"));
+        let plan = CheckoutPlan {
+            create: vec![file(HUGE)],
+            ..CheckoutPlan::default()
+        };
+        let linking = store.with_links(&[fs::LinkKind::Hardlink]);
+        check_checkout(&plan, &Tree::default(), dir.path(), &linking).unwrap();
     }
 
     #[test]

@@ -69,7 +69,7 @@ fn free(root: &Path, top: &RelPath, path: &RelPath, stat: &Metadata) -> Result<b
 }
 
 /// Puts a writable copy of what can be read at a path in its place, in one step.
-fn copy_in_place(at: &Path) -> Result<()> {
+pub(super) fn copy_in_place(at: &Path) -> Result<()> {
     let temp = at.with_file_name(fs::temp_name());
     let made = (|| {
         fs::copy(at, &temp)?;

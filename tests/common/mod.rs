@@ -60,6 +60,7 @@ impl Sandbox {
             ("LC_ALL", "C.UTF-8".to_owned()),
             ("TZ", "UTC".to_owned()),
             ("GIT_CONFIG_NOSYSTEM", "1".to_owned()),
+            ("ESKER_SYSTEM_CONFIG", text(root.join("system.toml"))),
             ("GIT_AUTHOR_NAME", "Ada".to_owned()),
             ("GIT_AUTHOR_EMAIL", "ada@example.com".to_owned()),
             ("GIT_AUTHOR_DATE", "2026-01-01T00:00:00Z".to_owned()),

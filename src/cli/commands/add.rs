@@ -1,7 +1,7 @@
 use super::super::render::{self, Align};
 use super::super::ui::Tone;
 use super::{CliError, Exit, Ui, World};
-use crate::ops::add::{AddChange, AddOptions, AddReport, add};
+use crate::ops::add::{AddChange, AddOptions, AddReport, Added, add};
 
 /// Track files and directories
 ///
@@ -38,11 +38,12 @@ pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliEr
         ui.json(&report)?;
         return Ok(Exit::DONE);
     }
-    tell(ui, &report);
+    tell(ui, &report.paths);
     if report.dry_run {
         ui.say("Nothing was written: this was a dry run");
         return Ok(Exit::DONE);
     }
+    tell_links(ui, &report);
     let changed = report
         .paths
         .iter()
@@ -53,10 +54,29 @@ pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliEr
     Ok(Exit::DONE)
 }
 
+/// How the bytes are shared between workspace and store, where that matters to anybody.
+fn tell_links(ui: &Ui, report: &AddReport) {
+    const MUCH: u64 = 64 << 20;
+    if let Some(links) = render::links(&report.links) {
+        ui.say(&format!(
+            "{links} into the store now: read-only, until `esker unprotect` makes copies"
+        ));
+        return;
+    }
+    let stored = report.stored;
+    if stored.reflinked >= MUCH {
+        let size = render::size(stored.reflinked);
+        ui.say(&format!("{size} shared with the store by reflink"));
+    }
+    if stored.copied >= MUCH {
+        let size = render::size(stored.copied);
+        ui.say(&format!("{size} copied into the store"));
+    }
+}
+
 /// One line a path: also for what `commit` adopts.
-pub(super) fn tell(ui: &Ui, report: &AddReport) {
-    let rows: Vec<Vec<String>> = report
-        .paths
+pub(super) fn tell(ui: &Ui, paths: &[Added]) {
+    let rows: Vec<Vec<String>> = paths
         .iter()
         .map(|path| {
             let mark = match path.change {
@@ -82,13 +102,13 @@ pub(super) fn tell(ui: &Ui, report: &AddReport) {
     for line in render::table(&rows, &[Align::Left, Align::Right, Align::Right]) {
         ui.say(&line);
     }
-    for path in report.paths.iter().filter(|path| path.not_ignored) {
+    for path in paths.iter().filter(|path| path.not_ignored) {
         ui.warn(&format!(
             "git cannot be told to ignore {:?}: never `git add` it",
             path.path
         ));
     }
-    for path in report.paths.iter().flat_map(|path| &path.not_for_windows) {
+    for path in paths.iter().flat_map(|path| &path.not_for_windows) {
         ui.warn(&format!("Windows cannot hold a file named `{path}`"));
     }
 }

@@ -4,7 +4,7 @@ use super::super::ui::Tone;
 use super::everywhere::Everywhere;
 use super::{CliError, Exit, Ui, World};
 use crate::ops::Missing;
-use crate::ops::checkout::{CheckoutOptions, CheckoutReport, checkout};
+use crate::ops::checkout::{CheckoutOptions, CheckoutReport, Relinked, checkout};
 
 /// How many paths are named before the rest is counted.
 const SHOWN: usize = 10;
@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// Move what is in the way and saved nowhere into the park, instead of refusing
     #[arg(short, long)]
     force: bool,
+    /// Also give unchanged files the kind of link that `[store] links` prefers
+    #[arg(long)]
+    relink: bool,
     #[command(flatten)]
     pub(super) everywhere: Everywhere,
 }
@@ -41,12 +44,16 @@ pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliEr
             paths: args.paths.clone(),
             rev: args.rev.clone(),
             force: args.force,
+            relink: args.relink,
         },
     )?;
     if ui.json {
         ui.json(&report)?;
     } else {
         tell(ui, &report);
+        if let Some(relinked) = &report.relinked {
+            tell_relinked(ui, relinked);
+        }
         if let Some(rev) = &report.rev {
             ui.say(&format!(
                 "The lock still records another state; `esker checkout` goes back, `esker add` or `esker commit` keeps {rev}'s"
@@ -54,6 +61,15 @@ pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliEr
         }
     }
     Ok(Exit::when(!report.missing.is_empty(), exit::DATA))
+}
+
+fn tell_relinked(ui: &Ui, relinked: &Relinked) {
+    let changed = render::count(relinked.changed, "file");
+    let links = render::links(&relinked.links);
+    let links = links
+        .map(|links| format!(": {links} now"))
+        .unwrap_or_default();
+    ui.say(&format!("Relinked {changed}{links}"));
 }
 
 /// The outcome in a few lines: also for `pull`.

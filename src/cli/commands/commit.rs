@@ -1,6 +1,5 @@
 use super::super::render;
 use super::{CliError, Exit, Ui, World};
-use crate::ops::add::AddReport;
 use crate::ops::commit::commit;
 
 /// Record what is on disk, without running anything
@@ -27,13 +26,7 @@ pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliEr
             report.stages.join(", ")
         ));
     }
-    super::add::tell(
-        ui,
-        &AddReport {
-            paths: report.paths,
-            dry_run: false,
-        },
-    );
+    super::add::tell(ui, &report.paths);
     ui.next("git add esker.lock .gitignore");
     Ok(Exit::DONE)
 }

@@ -91,6 +91,11 @@ impl Repro<'_> {
         let outs = outs.filter_map(|(path, found)| Some((path.clone(), to_recorded(found)?)));
         let record = stage.record(&running.facts, outs.collect(), metrics)?;
         self.keep_result(stage, &record, running, seconds)?;
+        if self.site.store.shares_files() {
+            for path in found.keys() {
+                self.written.extend(self.observer.entries(path)?);
+            }
+        }
         self.record(stage, record, &found)?;
         Ok(None)
     }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::{Action, Repro};
 use crate::hash::{BlobId, ContentId, Digest};
-use crate::ops::Result;
 use crate::ops::content::{all_saved, entries};
+use crate::ops::{Error, Result};
 use crate::path::RelPath;
 use crate::pipeline::{Facts, Reason, ReasonKind, RunRecord, Stage};
 use crate::progress::StageOutcome;
 use crate::project::{Recorded, StageRecord};
+use crate::store;
 use crate::tree::{Entry, Tree};
 use crate::workspace::{self, Park};
 
@@ -33,7 +34,14 @@ impl Repro<'_> {
         let Some((record, wanted)) = self.find_result(stage, facts)? else {
             return Ok(false);
         };
-        self.place(stage, wanted)?;
+        match self.place(stage, wanted) {
+            // It is no longer in the store, so the result cannot be had: the command has to run.
+            Err(Error::Workspace(workspace::Error::Store(store::Error::Corrupt { .. }))) => {
+                self.observer.forget(&stage.outs);
+                return Ok(false);
+            }
+            placed => placed?,
+        }
         let mut found = BTreeMap::new();
         for path in &stage.outs {
             found.insert(path.clone(), self.observer.out(path)?.clone());

@@ -275,7 +275,7 @@ fn a_damaged_frame_is_found_named_kept_aside_and_healed() {
     let mut evil = blob(7);
     evil[0] ^= 1;
     let target = place.path("copy");
-    let refused = store.copy_to(ids[7], &target).unwrap_err();
+    let refused = store.copy_to(ids[7], &target, true).unwrap_err();
     assert!(matches!(refused, Error::Corrupt { id, found }
             if id == ids[7].into() && found == Digest::of(&evil)));
     assert!(fs::metadata(&target).unwrap().is_none());

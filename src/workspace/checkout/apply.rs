@@ -10,6 +10,7 @@ use crate::path::RelPath;
 use crate::progress::{Interrupt, Progress};
 use crate::store::Store;
 use crate::tree::Entry;
+use crate::workspace::written::learn;
 use crate::workspace::{Error, Index, Park, Result, link};
 
 /// Carries a plan out: writes, then removals; refused paths are parked if `park` is given, else
@@ -53,12 +54,7 @@ pub fn apply(
     for path in gone {
         index.forget(path.as_str());
     }
-    if !files.is_empty() {
-        index.wait_out(files.iter().map(|file| &file.stat));
-    }
-    for file in files {
-        index.record(file.path.as_str(), file.stat, file.id);
-    }
+    learn(index, files);
     Ok(applied)
 }
 

@@ -1,15 +1,17 @@
 //! Writing files and links: beside their place, then by rename.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::{Applied, CheckoutPlan};
-use crate::fs::{self, Metadata, Stat, TempDir};
+use crate::fs::{self, LinkKind, Metadata, Stat, TempDir};
 use crate::hash::BlobId;
 use crate::path::RelPath;
 use crate::progress::{Event, Interrupt, Progress, Work};
 use crate::store::Store;
 use crate::tree::Entry;
+use crate::workspace::written::Written;
 use crate::workspace::{Error, Index, Park, Result, link, parallel, scan};
 
 /// Something to be written.
@@ -18,13 +20,6 @@ pub(super) struct Write<'a> {
     pub(super) entry: &'a Entry,
     /// Whether it replaces what is there.
     pub(super) over: bool,
-}
-
-/// A file that was written.
-pub(super) struct Written {
-    pub(super) path: RelPath,
-    pub(super) stat: Stat,
-    pub(super) id: BlobId,
 }
 
 /// All that a checkout works with.
@@ -117,23 +112,36 @@ impl Desk<'_> {
         if self.interrupt.is_requested() {
             return Err(Error::Interrupted);
         }
-        let Entry::File { id, exec, .. } = *write.entry else {
+        let Entry::File { id, size, exec } = *write.entry else {
             unreachable!("only files are handed in")
         };
         let at = write.path.to_path(self.root);
-        if self.held(write)? == Some(id) {
+        let mut link = LinkKind::Copy;
+        let stays = !self.store.may_link(size, exec) && self.is_own_file(&at)?;
+        if stays && self.held(write)? == Some(id) {
             fs::set_executable(&at, exec)?;
         } else {
-            self.store.copy_to(id, temp)?;
-            fs::set_executable(temp, exec)?;
+            let sound = |stat: &Metadata| self.index.knows_object(id, stat);
+            link = self.store.place(id, temp, exec, &sound)?;
+            // The mode of a link is that of the object.
+            if !link.shares_file() {
+                fs::set_executable(temp, exec)?;
+            }
             self.put_in_place(temp, write)?;
         }
         let vanished = || Error::Occupied(write.path.clone());
         Ok(Written {
             path: write.path.clone(),
-            stat: Stat::from(&fs::metadata(&at)?.ok_or_else(vanished)?),
+            stat: Stat::from(&link::object_stat(&at)?.ok_or_else(vanished)?),
             id,
+            link,
         })
+    }
+
+    /// Whether a file has no other name, so that its mode may be changed.
+    fn is_own_file(&self, at: &Path) -> Result<bool> {
+        let stat = fs::metadata(at)?;
+        Ok(stat.is_some_and(|stat| stat.is_file() && stat.nlink() == 1))
     }
 
     /// Writes all links. They come after the files, so that no file is written through one.
@@ -180,6 +188,10 @@ impl Desk<'_> {
         let at = write.path.to_path(self.root);
         match fs::metadata(&at)? {
             Some(stat) if stat.is_dir() => self.clear_dir(write.path, &at)?,
+            // It leads to an object that is gone, or nothing would be created here.
+            Some(stat) if stat.is_symlink() && link::is_to_object(&at)? => {
+                return Ok(fs::rename(temp, &at)?);
+            }
             Some(stat) if write.over => {
                 self.prove_saved(write.path, &stat)?;
                 return Ok(fs::rename(temp, &at)?);

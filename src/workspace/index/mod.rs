@@ -15,6 +15,7 @@
 //! came or went. Whatever changes a record breaks the seals of all directories above it.
 
 mod cursor;
+mod objects;
 mod records;
 mod stamp;
 

@@ -13,7 +13,7 @@ pub(super) use self::walk::special_name;
 use self::read::OnDisk;
 use self::walk::{Walk, Walked};
 use super::index::Known;
-use super::{Error, FoundDir, Index, Result, has_tree, node_of};
+use super::{Error, FoundDir, Index, Result, has_tree, link, node_of};
 use crate::fs::{self, Metadata, Stat};
 use crate::hash::{BlobId, ObjectKind, TreeId};
 use crate::path::{DepPath, RelPath};
@@ -320,6 +320,9 @@ fn locate(root: &Path, path: &RelPath) -> Result<Option<(Metadata, Option<PathBu
     }
     if !stat.is_symlink() {
         return Ok(Some((stat, None)));
+    }
+    if link::is_to_object(&at)? {
+        return Ok(link::object_stat(&at)?.map(|stat| (stat, None)));
     }
     let target = follow(root, path)?;
     match fs::metadata(&target)? {

@@ -96,6 +96,7 @@ impl Scanner<'_> {
     fn check_room(&self, store: &Store, files: &[OnDisk]) -> Result<()> {
         let sizes = files.iter().map(|file| file.stat.size);
         let sizes = sizes.fold(0, u64::saturating_add);
+        room::tell_doubling(store, self.root, sizes, self.progress);
         room::check_add(store, self.root, sizes, || {
             let mut lacking = BTreeMap::new();
             for file in files {

@@ -10,7 +10,7 @@ use super::{PROJECT_FILE, Rules};
 use crate::fs::{self, Kind, Names, OpenDir, Stat};
 use crate::path::{self, RelPath};
 use crate::progress::Interrupt;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::tree::Entry;
 use crate::workspace::index::{Cursor, Index, Known, Place};
 use crate::workspace::{Error, Result, link, parallel};
@@ -238,7 +238,11 @@ impl Act<'_> {
         };
         let what = match kind {
             Kind::Dir => What::Dir,
-            Kind::Link => What::Link,
+            Kind::Link => match behind(&open.path().join(name))? {
+                Behind::Elsewhere => What::Link,
+                Behind::Object(stat) => What::File(stat),
+                Behind::Nothing => return Ok(None),
+            },
             Kind::File => match stat.map_or_else(|| open.stat(name), |stat| Ok(Some(stat)))? {
                 None => return Ok(None),
                 Some(stat) => return of_stat(&dir.path, name, mode, stat).map(Some),
@@ -414,6 +418,24 @@ impl<'a> Join<'a> {
         self.pass(None);
         (self.dirs, self.walked)
     }
+}
+
+/// What a link stands for.
+enum Behind {
+    /// Itself.
+    Elsewhere,
+    /// The object that it leads to.
+    Object(Stat),
+    /// An object that is gone.
+    Nothing,
+}
+
+fn behind(at: &Path) -> Result<Behind> {
+    if store::linked_object(&fs::read_link(at)?).is_none() {
+        return Ok(Behind::Elsewhere);
+    }
+    let stat = link::object_stat(at)?;
+    Ok(stat.map_or(Behind::Nothing, |stat| Behind::Object(Stat::from(&stat))))
 }
 
 /// What a file is that was taken for one by its directory.
