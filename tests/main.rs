@@ -63,6 +63,8 @@ mod s3;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
+mod shared_store;
+#[cfg(test)]
 mod status;
 #[cfg(test)]
 mod undo;

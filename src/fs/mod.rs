@@ -10,6 +10,7 @@ mod dir;
 mod fail;
 mod file;
 mod flush;
+mod group;
 mod guard;
 mod link;
 mod room;
@@ -27,11 +28,12 @@ pub use file::{
     sync_dir, sync_file, write_new,
 };
 pub use flush::{Durability, FLUSHES_ALL_AT_ONCE, sync_file_system};
+pub use group::{create_dir_inheriting, create_dir_with_mode, is_for_group, set_mode};
 pub use guard::{Holder, LockGuard};
 pub use link::{LinkKind, hard_link, is_same_file, try_symlink};
 pub use room::{free_space, shares_blocks};
 pub use sweep::{is_abandoned, sweep};
-pub use temp::{TempDir, TempFile, replace, temp_name};
+pub use temp::{TempDir, TempFile, is_temporary, replace, temp_name};
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -145,6 +145,11 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     super::sync_dir(dir)
 }
 
+/// Whether a name is one of those that unfinished things have.
+pub fn is_temporary(name: &std::ffi::OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(TEMP_PREFIX.as_bytes())
+}
+
 /// A name that nothing else has, for something that is renamed when it is whole. It tells the
 /// process that made it, so that what a killed one left behind can be known for that.
 pub fn temp_name() -> String {

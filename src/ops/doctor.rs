@@ -1,9 +1,12 @@
 //! `doctor`: what a bug report needs, and what is not as it should be.
 
+use std::path::Path;
+
 use super::projects::projects;
 use super::{Result, Site, World};
 use crate::fs;
 use crate::git::Git;
+use crate::store::{self, Flaw, Sharing};
 
 /// What was looked at.
 #[derive(Debug, serde::Serialize)]
@@ -34,11 +37,12 @@ pub struct Check {
     pub detail: String,
 }
 
-/// Looks at everything and stops at nothing.
-pub fn doctor(world: &World<'_>) -> Result<DoctorReport> {
+/// Looks at everything and stops at nothing. What is wrong with the owners and modes of a shared
+/// store is mended if that is asked for, and may be done.
+pub fn doctor(world: &World<'_>, fix: bool) -> Result<DoctorReport> {
     let mut checks = vec![git_check(world)];
     match Site::open(world) {
-        Ok(site) => checks.extend(site_checks(&site)),
+        Ok(site) => checks.extend(site_checks(&site, fix)),
         Err(error) => checks.push(failed("project", &error)),
     }
     Ok(DoctorReport {
@@ -55,15 +59,17 @@ fn git_check(world: &World<'_>) -> Check {
     }
 }
 
-fn site_checks(site: &Site<'_>) -> Vec<Check> {
-    vec![
+fn site_checks(site: &Site<'_>, fix: bool) -> Vec<Check> {
+    let mut checks = vec![
         passed("project", site.layout.root.display().to_string()),
         projects_check(site),
         lock_check(site),
-        store_check(site),
-        hooks_check(site),
-        remotes_check(site),
-    ]
+    ];
+    let shared = shared_check(site, fix);
+    checks.push(store_check(site));
+    checks.extend(shared);
+    checks.extend([hooks_check(site), remotes_check(site)]);
+    checks
 }
 
 /// How many there are in the repository; two of one id would share what this clone remembers.
@@ -91,15 +97,54 @@ fn lock_check(site: &Site<'_>) -> Check {
 
 /// Tries to write, because modes and owners do not tell all.
 fn store_check(site: &Site<'_>) -> Check {
-    let root = site
-        .config
-        .store
-        .clone()
-        .unwrap_or_else(|| site.layout.store());
-    match site.store.temp() {
-        Ok(_) => passed("store", root.display().to_string()),
-        Err(error) => failed("store", &error.into()),
+    let tried = site.prepare_store().and_then(|()| Ok(site.store.temp()?));
+    match tried {
+        Ok(_) => passed("store", site.store.root().display().to_string()),
+        Err(error) => failed("store", &error),
     }
+}
+
+/// Whether all users of its group can use a shared store; nothing for one that is not shared.
+fn shared_check(site: &Site<'_>, fix: bool) -> Option<Check> {
+    const NAME: &str = "shared";
+    let looked = || -> store::Result<Option<(Sharing, Vec<Flaw>)>> {
+        let sharing = site.store.sharing(site.config.shared)?;
+        let flaws = sharing.map(|sharing| Ok((sharing, site.store.flaws(sharing)?)));
+        flaws.transpose()
+    };
+    let (sharing, found) = match looked() {
+        Ok(found) => found?,
+        Err(error) => return Some(failed(NAME, &error.into())),
+    };
+    let n_found = found.len();
+    let left = match fix {
+        true => site.store.mend(found),
+        false => found,
+    };
+    let detail = match left.first() {
+        None if n_found > 0 => format!("mended {n_found} owners or modes"),
+        None => "all of it can be used by its group".to_owned(),
+        Some(first) => flawed(site.store.root(), sharing, first, left.len(), fix),
+    };
+    let ok = left.is_empty();
+    let name = NAME;
+    Some(Check { name, ok, detail })
+}
+
+fn flawed(root: &Path, sharing: Sharing, first: &Flaw, n: usize, fixed: bool) -> String {
+    let root = root.display();
+    let Sharing { mode, group } = sharing;
+    let step = match fixed {
+        false => "`esker doctor --fix` mends what is yours".to_owned(),
+        true => format!(
+            "as root: chgrp -R {group} {root} && find {root} -type d -exec chmod {mode:o} {{}} + && find {root} -type f -exec chmod 444 {{}} +"
+        ),
+    };
+    let Flaw { path, owner, .. } = first;
+    let at = path.display();
+    format!(
+        "{n} with an owner or mode that shuts the group out, the first is `{at}` of user {owner}; {step}"
+    )
 }
 
 fn hooks_check(site: &Site<'_>) -> Check {

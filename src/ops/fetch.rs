@@ -95,6 +95,7 @@ pub(super) fn bring(
     roots: &[Root],
     options: &TransferOptions,
 ) -> Result<FetchReport> {
+    site.prepare_store()?;
     let (name, remote) = connect(site, options.remote.as_deref())?;
     let fetched = remote.fetch(
         &site.store,

@@ -79,7 +79,7 @@ pub fn lock_check(world: &World<'_>) -> Result<LockCheckReport> {
 /// Settles the conflict markers in the lock. The choice takes whole blocks, never parts of one.
 pub fn lock_resolve(world: &World<'_>, choice: Option<Side>) -> Result<ResolveReport> {
     let site = Site::open(world)?;
-    let _guard = site.guard()?;
+    let _guard = site.guard_record()?;
     let Resolved {
         lock,
         chosen,

@@ -96,8 +96,16 @@ impl<'w> Site<'w> {
         })
     }
 
-    /// Takes the right to change this project's record, waiting for another esker if need be.
+    /// Takes the right to change this project's record, waiting for another esker if need be, and
+    /// sees to it that the store can be used.
     pub fn guard(&self) -> Result<LockGuard> {
+        let guard = self.guard_record()?;
+        self.prepare_store()?;
+        Ok(guard)
+    }
+
+    /// Takes the right to change this project's record, for what needs no store.
+    pub fn guard_record(&self) -> Result<LockGuard> {
         let guard = self.hold(&self.layout.guard())?;
         self.sweep();
         Ok(guard)
@@ -121,6 +129,26 @@ impl<'w> Site<'w> {
             if self.world.interrupt.wait(AGAIN) {
                 return Err(Error::Interrupted);
             }
+        }
+    }
+
+    /// Sees to it that the store can be used, before anything is put into it.
+    pub fn prepare_store(&self) -> Result<()> {
+        let clone = self.git.common_dir();
+        let is_own = self.store.root().starts_with(clone);
+        if !is_own {
+            self.store.check_place()?;
+        }
+        let prepared = self.store.share(self.config.shared).and_then(|()| {
+            if is_own {
+                return Ok(());
+            }
+            self.store.register(clone)
+        });
+        match prepared {
+            // It may still be read from. Whoever must write to it will be told.
+            Err(store::Error::Unwritable { .. }) => Ok(()),
+            prepared => Ok(prepared?),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::fs::{Durability, LinkKind};
 
 const SECTIONS: [&str; 2] = ["store", "core"];
 const LATER_SECTIONS: [&str; 4] = ["run_cache", "hooks", "remote", "trust"];
-const LATER_STORE: [&str; 1] = ["shared"];
+const STORE: [&str; 5] = ["path", "links", "shared", "durability", "pack_below"];
 
 /// Longer files gain nothing from a pack.
 const MAX_PACK_BELOW: u64 = 1 << 20;
@@ -27,6 +27,8 @@ pub struct Config {
     /// `[store] links`: how files of the workspace share bytes with the store, in the order in
     /// which that is tried.
     pub links: Option<Vec<LinkKind>>,
+    /// `[store] shared = "group"`: whether the store is made for all users of a group.
+    pub shared: bool,
     /// `[store] durability`.
     pub durability: Option<Durability>,
     /// `[store] pack_below`, in bytes.
@@ -58,6 +60,7 @@ impl Config {
             user_remote: user.remote.or(system.remote),
             store: user.store.or(system.store),
             links: user.links.or(system.links),
+            shared: user.shared || system.shared,
             durability: user.durability.or(system.durability),
             pack_below: user.pack_below.or(system.pack_below),
             jobs: user.jobs.or(system.jobs),
@@ -66,6 +69,7 @@ impl Config {
         Ok(Self {
             store: environment.store.or(clone.store).or(outer.store),
             links: clone.links.or(outer.links),
+            shared: clone.shared || outer.shared,
             durability: clone.durability.or(outer.durability),
             pack_below: clone.pack_below.or(outer.pack_below),
             jobs: environment.jobs.or(clone.jobs).or(outer.jobs),
@@ -144,7 +148,7 @@ fn parse(file: &str, text: &str, home: Option<&Path>) -> Result<Config> {
     root.only(&SECTIONS, &LATER_SECTIONS)?;
     let mut config = Config::default();
     if let Some(section) = root.section("store")? {
-        section.only(&["path", "links", "durability", "pack_below"], &LATER_STORE)?;
+        section.only(&STORE, &[])?;
         let path = section.text("path")?;
         config.store = path.map(|path| store(&path, home)).transpose()?;
         let text = section.text("durability")?;
@@ -153,6 +157,12 @@ fn parse(file: &str, text: &str, home: Option<&Path>) -> Result<Config> {
         config.pack_below = text.map(|text| pack_below(&text)).transpose()?;
         let texts = section.texts("links")?;
         config.links = texts.map(|texts| links(&texts)).transpose()?;
+        config.shared = match section.text("shared")? {
+            Some(text) if text.text != "group" => {
+                return Err(text.error("`store.shared` must be `group`"));
+            }
+            text => text.is_some(),
+        };
     }
     if let Some(section) = root.section("core")? {
         section.only(&["jobs", "remote"], &[])?;
@@ -348,11 +358,12 @@ mod tests {
     fn the_machine_comes_last_and_links_are_an_order() {
         let scene = Scene::new().write(
             "system.toml",
-            "[store]\npath = \"/srv\"\nlinks = [\"symlink\", \"copy\"]\n[core]\nremote = \"machines\"\n",
+            "[store]\npath = \"/srv\"\nshared = \"group\"\nlinks = [\"symlink\", \"copy\"]\n[core]\nremote = \"machines\"\n",
         );
         let config = scene.load().unwrap();
         assert_eq!(config.store, Some(PathBuf::from("/srv")));
         assert_eq!(config.links, Some(vec![LinkKind::Symlink, LinkKind::Copy]));
+        assert!(config.shared);
         assert_eq!(config.user_remote.as_deref(), Some("machines"));
         let scene = scene.write(
             ".config/esker/config.toml",
@@ -427,8 +438,8 @@ mod tests {
         let links = "`store.links` knows `reflink`, `copy`, `hardlink` and `symlink`";
         let text = "[store]\nlinks = [\"copy\", \"hard\"]";
         refused(text, links, (2, 18), None);
-        let durability = "`durability` is not in this version of esker";
-        refused("[store]\ndurability = \"full\"", durability, (2, 1), None);
+        let shared = "`store.shared` must be `group`";
+        refused("[store]\nshared = \"all\"", shared, (2, 10), None);
     }
 
     fn refused(text: &str, expected: &str, place: (usize, usize), word: Option<&str>) {

@@ -16,12 +16,14 @@ mod packs;
 mod pieces;
 mod put;
 mod room;
+mod share;
 mod unflushed;
 mod upkeep;
 
 pub use get::Blob;
 pub use link::{Taken, linked_object};
 pub use put::Stored;
+pub use share::{Flaw, Sharing};
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -101,6 +103,17 @@ pub enum Error {
     /// Not a regular file.
     #[error("`{}` is not a regular file", .0.display())]
     NotAFile(PathBuf),
+    /// It may not be written to.
+    #[error("cannot write to the store `{}`", root.display())]
+    Unwritable {
+        /// Where it lies.
+        root: PathBuf,
+        /// What could not be done.
+        source: fs::Error,
+    },
+    /// Neither its directory nor the one above is there.
+    #[error("the store `{}` is not there", .0.display())]
+    NoDirectory(PathBuf),
     /// Objects of this kind are never stored here.
     #[error("the local store keeps no objects of kind {0:?}")]
     NotKept(ObjectKind),

@@ -50,7 +50,8 @@ impl Store {
 
     /// A temporary file on the store's file system.
     pub fn temp(&self) -> Result<TempFile> {
-        Ok(TempFile::new_in(&self.root.join(TEMP))?)
+        let temp = TempFile::new_in(&self.root.join(TEMP));
+        temp.map_err(|error| self.denied(error))
     }
 
     /// Calls `copied` between a copy and the look that decides whether it is good, which is when
@@ -149,11 +150,10 @@ impl Store {
         if self.unflushed.comes_first() {
             temp.sync()?;
         }
-        if let Some(dir) = path.parent() {
-            fs::create_dir_all(dir)?;
-        }
+        let dir = path.parent().map_or(Ok(()), fs::create_dir_inheriting);
+        dir.map_err(|error| self.denied(error))?;
         self.unflushed.note(&path)?;
-        Ok(temp.persist(&path)?)
+        temp.persist(&path).map_err(|error| self.denied(error))
     }
 
     /// Whether an object is there with all its bytes, in a file of its own. A power cut before [`Store::flush`] can

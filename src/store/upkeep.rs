@@ -14,6 +14,8 @@ use crate::pack::{MAX_ENTRIES, TARGET_LEN};
 
 /// The small objects in these of the 256 directories are counted, since ids are spread evenly.
 const SAMPLE: [&str; 4] = ["00", "40", "80", "c0"];
+/// The lock of who is at it, in `tmp/`.
+pub(super) const UPKEEP: &str = "upkeep";
 /// How many there may be in the sample: about a thousand in all. Less where every step is tested.
 const FEW_IN_SAMPLE: usize = if cfg!(feature = "failpoints") { 1 } else { 16 };
 
@@ -35,7 +37,7 @@ impl Store {
             return Ok(());
         }
         // Nothing is lost without it; twice the work would be done.
-        let lock = self.root.join(TEMP).join("upkeep");
+        let lock = self.root.join(TEMP).join(UPKEEP);
         let Some(_lock) = LockGuard::try_acquire(&lock, "upkeep")? else {
             return Ok(());
         };

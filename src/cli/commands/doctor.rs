@@ -5,10 +5,14 @@ use crate::ops::doctor::doctor;
 
 /// Check that esker can work here, and print what a bug report needs
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Mend the owners and modes of a shared store, as far as they are yours
+    #[arg(long)]
+    fix: bool,
+}
 
-pub(crate) fn run(_: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
-    let report = doctor(world)?;
+pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
+    let report = doctor(world, args.fix)?;
     if ui.json {
         ui.json(&report)?;
     } else {

@@ -238,6 +238,14 @@ pub(super) fn store_error(error: &store::Error, text: String) -> CliError {
         store::Error::Changed(_) => {
             CliError::new("E0313", NO, text).hint("run it again when nothing writes there")
         }
+        store::Error::Unwritable { .. } => CliError::new("E0510", CANNOT, text)
+            .hint("esker doctor    (says what is wrong with its owners and modes)"),
+        store::Error::NoDirectory(root) => CliError::new("E0511", CANNOT, text)
+            .detail("nothing was changed")
+            .hint(format!(
+                "mount its disk, or make it: mkdir -p {}",
+                root.display()
+            )),
         store::Error::NotAFile(_) => CliError::new("E0311", CANNOT, text),
         store::Error::NotKept(_) => CliError::new("E0970", BUG, text),
     }

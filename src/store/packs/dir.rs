@@ -11,10 +11,11 @@ use super::midx::{Midx, Row};
 use crate::fs::{self, Context, TempFile};
 use crate::hash::{Digest, ObjectId, PackId};
 use crate::pack::{self, HEADER_LEN, Index, PackKind, TRAILER_LEN, Writer};
+use crate::store::share::denied;
 use crate::store::unflushed::Unflushed;
 use crate::store::{QUARANTINE, Result, TEMP};
 
-const PACKS: &str = "packs";
+pub(in crate::store) const PACKS: &str = "packs";
 const MIDX: &str = "midx";
 const EXTENSION: &str = ".pack";
 
@@ -85,7 +86,9 @@ pub(super) type PackFile = Writer<TempFile>;
 
 /// Begins a pack.
 pub(super) fn begin(unflushed: &Unflushed) -> Result<PackFile> {
-    let temp = TempFile::new_in(&unflushed.root().join(TEMP))?;
+    let root = unflushed.root();
+    let temp = TempFile::new_in(&root.join(TEMP));
+    let temp = temp.map_err(|error| denied(root, error))?;
     written(
         unflushed,
         Writer::new(temp, PackKind::Blobs, fs::random_bytes()),
@@ -99,10 +102,12 @@ pub(super) fn publish(unflushed: &Unflushed, pack: PackFile) -> Result<PackId> {
     if unflushed.is_wanted() {
         temp.sync()?;
     }
-    fs::create_dir_all(&unflushed.root().join(PACKS))?;
-    let path = path_of(unflushed.root(), finished.id);
+    let root = unflushed.root();
+    let path = path_of(root, finished.id);
+    fs::create_dir_all(&root.join(PACKS))?;
     unflushed.note(&path)?;
-    temp.persist(&path)?;
+    let named = temp.persist(&path);
+    named.map_err(|error| denied(root, error))?;
     Ok(finished.id)
 }
 
@@ -167,7 +172,10 @@ pub(super) fn quarantine_frame(root: &Path, id: ObjectId, pack: PackId, offset: 
     let name = format!("{}.{pack}.{offset}", id.digest);
     // That the object is damaged matters more than that it could not be copied, as into a store
     // that we may only read.
-    let _ = fs::create_dir_all(&dir).and_then(|()| fs::write_new(&dir.join(name), bytes));
+    let path = dir.join(name);
+    let _ = fs::create_dir_all(&dir)
+        .and_then(|()| fs::write_new(&path, bytes))
+        .and_then(|()| fs::set_read_only(&path));
 }
 
 /// The frames of which a copy lies in the quarantine.

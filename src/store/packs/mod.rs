@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+pub(super) use self::dir::PACKS;
 #[cfg(test)]
 pub(super) use self::fold::MANY;
 use self::midx::{Midx, Row};
