@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Graph, Result};
 use crate::path::{DepPath, RelPath};
 use crate::project::manifest::DepTarget;
-use crate::project::{Command, DepSpec, Location, Manifest, OutSpec, ParamSpec, StageSpec};
+use crate::project::{
+    Command, DepSpec, Location, Manifest, OutOptions, OutSpec, ParamSpec, StageSpec,
+};
 use crate::value::KeyPath;
 
 /// A stage under construction; `@x` among its dependencies is a stage.
@@ -30,6 +32,8 @@ impl Build {
             frozen: false,
             always: false,
             needs: Vec::new(),
+            timeout: None,
+            mutex: Vec::new(),
         };
         let name = name.to_owned();
         Self { name, spec }
@@ -59,6 +63,7 @@ impl Build {
         let out = |text: &&str| OutSpec {
             at: at.clone(),
             path: RelPath::parse(text).unwrap(),
+            options: OutOptions::default(),
         };
         self.spec.outs = outs.iter().map(out).collect();
         self

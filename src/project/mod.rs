@@ -11,7 +11,8 @@ pub use config::Config;
 pub use layout::Layout;
 pub use lock::{DepHash, Lock, Recorded, StageRecord};
 pub use manifest::{
-    Command, DepSpec, Goal, Location, Manifest, OutSpec, ParamSpec, RemoteSpec, StageSpec,
+    Command, DepSpec, Goal, Location, Manifest, OutOptions, OutSpec, ParamSpec, RemoteSpec,
+    StageSpec,
 };
 
 /// What can go wrong with a project's text.

@@ -13,6 +13,7 @@ pub use edit::{with_remote, without_remote};
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use super::Result;
 use super::layout::MANIFEST;
@@ -117,6 +118,10 @@ pub struct StageSpec {
     pub always: bool,
     /// `needs`, with the place of each.
     pub needs: Vec<(String, Location)>,
+    /// `timeout`: how long its commands may take together.
+    pub timeout: Option<Duration>,
+    /// `mutex`: names of what no other stage may hold meanwhile.
+    pub mutex: Vec<String>,
 }
 
 /// One item of `deps`.
@@ -155,6 +160,32 @@ pub struct OutSpec {
     pub at: Location,
     /// Which path.
     pub path: RelPath,
+    /// How it is kept.
+    pub options: OutOptions,
+}
+
+/// How an output is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutOptions {
+    /// `keep`: the command finds the old output in its place.
+    pub keep: bool,
+    /// `store`: whether its content is stored, ignored by git, pushed and checked out.
+    pub store: bool,
+    /// `push`: whether it travels to remotes.
+    pub push: bool,
+    /// `remote`: the one remote it travels to.
+    pub remote: Option<String>,
+}
+
+impl Default for OutOptions {
+    fn default() -> Self {
+        Self {
+            keep: false,
+            store: true,
+            push: true,
+            remote: None,
+        }
+    }
 }
 
 /// `[remote.NAME]`.

@@ -65,7 +65,7 @@ pub(super) fn remote(section: &Section<'_>) -> Result<RemoteSpec> {
     let url = text("url")?;
     Ok(RemoteSpec {
         url: url.ok_or_else(|| section.error(format!("`[{}]` has no `url`", section.title())))?,
-        default: section.flag("default")?,
+        default: section.flag("default", false)?,
         endpoint_url: text("endpoint_url")?,
         region: text("region")?,
         profile: text("profile")?,

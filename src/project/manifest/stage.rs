@@ -1,20 +1,22 @@
 //! `[stage.NAME]`, key by key.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::paths::{Seen, check_name, dep_path, normal, plain, rel_path};
-use super::{Command, DepSpec, DepTarget, Location, OutSpec, ParamSpec, StageSpec};
+use super::{Command, DepSpec, DepTarget, Location, OutOptions, OutSpec, ParamSpec, StageSpec};
 use crate::path::{DepPath, RelPath};
 use crate::project::Result;
 use crate::project::layout::{LOCK, MANIFEST};
 use crate::project::source::{ListItem, Section, Text};
 use crate::value::KeyPath;
 
-pub(super) const KNOWN: [&str; 10] = [
-    "desc", "cmd", "wdir", "deps", "params", "outs", "env", "frozen", "always", "needs",
+pub(super) const KNOWN: [&str; 12] = [
+    "desc", "cmd", "wdir", "deps", "params", "outs", "env", "frozen", "always", "needs", "timeout",
+    "mutex",
 ];
-pub(super) const LATER: [&str; 5] = ["matrix", "exclude", "include", "timeout", "mutex"];
-pub(super) const LATER_OUT: [&str; 4] = ["keep", "store", "push", "remote"];
+pub(super) const KNOWN_OUT: [&str; 5] = ["path", "keep", "store", "push", "remote"];
+pub(super) const LATER: [&str; 3] = ["matrix", "exclude", "include"];
 
 /// What esker or git write themselves, and no stage may claim.
 const NOT_OUTS: [&str; 5] = [
@@ -73,9 +75,11 @@ fn stage(section: &Section<'_>, set: &BTreeMap<String, String>) -> Result<StageS
         params: params(section)?,
         outs: outs(section)?,
         env,
-        frozen: section.flag("frozen")?,
-        always: section.flag("always")?,
+        frozen: section.flag("frozen", false)?,
+        always: section.flag("always", false)?,
         needs: needs(section)?,
+        timeout: timeout(section)?,
+        mutex: mutex(section)?,
     })
 }
 
@@ -207,27 +211,85 @@ fn outs(section: &Section<'_>) -> Result<Vec<OutSpec>> {
     items
         .into_iter()
         .map(|item| {
-            let text = out_text(item)?;
+            let (text, options) = out_text(item)?;
             plain(&text)?;
             let path = rel_path(&text, "outs")?;
             if NOT_OUTS.contains(&path.name()) {
                 return Err(text.error(format!("`{path}` cannot be an output of a stage")));
             }
             let at = seen.once(&text, path.to_string(), "outs")?;
-            Ok(OutSpec { at, path })
+            Ok(OutSpec { at, path, options })
         })
         .collect()
 }
 
-fn out_text(item: ListItem<'_>) -> Result<Text<'_>> {
-    match item {
-        ListItem::Text(text) => Ok(text),
-        ListItem::Section(section) => {
-            section.only(&["path"], &LATER_OUT)?;
-            let path = section.text("path")?;
-            path.ok_or_else(|| section.error("a table in `outs` has no `path`"))
+fn out_text(item: ListItem<'_>) -> Result<(Text<'_>, OutOptions)> {
+    let section = match item {
+        ListItem::Text(text) => return Ok((text, OutOptions::default())),
+        ListItem::Section(section) => section,
+    };
+    section.only(&KNOWN_OUT, &[])?;
+    let path = section.text("path")?;
+    let path = path.ok_or_else(|| section.error("a table in `outs` has no `path`"))?;
+    let options = OutOptions {
+        keep: section.flag("keep", false)?,
+        store: section.flag("store", true)?,
+        push: section.flag("push", true)?,
+        remote: remote_name(&section)?,
+    };
+    Ok((path, options))
+}
+
+/// The name of a remote, which may stand in the settings of a clone alone.
+fn remote_name(section: &Section<'_>) -> Result<Option<String>> {
+    let Some(text) = section.text("remote")? else {
+        return Ok(None);
+    };
+    check_name(&text, text.text, "remote")?;
+    Ok(Some(text.text.to_owned()))
+}
+
+fn timeout(section: &Section<'_>) -> Result<Option<Duration>> {
+    let Some(text) = section.text("timeout")? else {
+        return Ok(None);
+    };
+    let duration = duration(text.text);
+    let refuse = || {
+        text.error(format!(
+            "`{}` is not a time like `90s` or `1h30m`",
+            text.text
+        ))
+    };
+    duration.ok_or_else(refuse).map(Some)
+}
+
+/// Whole numbers with their units, largest first, each unit once: `2h`, `1h30m`, `90s`.
+fn duration(text: &str) -> Option<Duration> {
+    const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+    let (mut rest, mut seconds) = (text, 0_u64);
+    for (unit, worth) in UNITS {
+        let Some((number, after)) = rest.split_once(unit) else {
+            continue;
+        };
+        if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
         }
+        let number: u64 = number.parse().ok()?;
+        seconds = seconds.checked_add(number.checked_mul(worth)?)?;
+        rest = after;
     }
+    (rest.is_empty() && seconds > 0).then(|| Duration::from_secs(seconds))
+}
+
+fn mutex(section: &Section<'_>) -> Result<Vec<String>> {
+    let mut seen = Seen::default();
+    let texts = section.texts("mutex")?.unwrap_or_default();
+    let names = texts.into_iter().map(|text| {
+        check_name(&text, text.text, "mutex")?;
+        seen.once(&text, text.text.to_owned(), "mutex")?;
+        Ok(text.text.to_owned())
+    });
+    names.collect()
 }
 
 fn needs(section: &Section<'_>) -> Result<Vec<(String, Location)>> {

@@ -128,12 +128,12 @@ impl<'a> Section<'a> {
         })
     }
 
-    pub(in crate::project) fn flag(&self, key: &str) -> Result<bool> {
+    pub(in crate::project) fn flag(&self, key: &str, default: bool) -> Result<bool> {
         let flag = self.find(key, |entry| {
             let value = entry.item.as_bool();
             value.ok_or_else(|| self.wrong_type(entry, "`true` or `false`"))
         });
-        Ok(flag?.unwrap_or(false))
+        Ok(flag?.unwrap_or(default))
     }
 
     pub(in crate::project) fn number(&self, key: &str, allowed: Range<i64>) -> Result<Option<i64>> {

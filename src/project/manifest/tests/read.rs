@@ -23,11 +23,13 @@ cmd = "python src/train.py"
 wdir = "src/"
 deps = ["@prepare", "./@odd"]
 params = ["train.lr", "conf/extra.yaml:lr", "conf/extra.yaml:*", "x.json:model.\"v1:2\".lr"]
-outs = ["models/model.pkl"]
+outs = ["models/model.pkl", { path = "runs", keep = true, store = false, push = false, remote = "s3" }]
 env = { OMP_NUM_THREADS = "4" }
 frozen = true
 always = true
 needs = ["prepare"]
+timeout = "1h30m"
+mutex = ["gpu0", "disk"]
 
 [metrics]
 files = ["eval/metrics.json", "./runs/*/m.json"]
@@ -121,6 +123,37 @@ fn params_are_a_key_or_a_file_and_a_key_or_a_whole_file() {
         (file("x.json"), key(&["model", "v1:2", "lr"])),
     ];
     assert_eq!(shown, expected);
+}
+
+#[test]
+fn a_stage_says_how_it_runs_and_how_its_outputs_are_kept() {
+    let manifest = Manifest::parse(WHOLE).unwrap();
+    let train = &manifest.stages["train"];
+    assert_eq!(train.timeout, Some(Duration::from_secs(5400)));
+    assert_eq!(train.mutex, ["gpu0", "disk"]);
+    assert_eq!(train.outs[0].options, OutOptions::default());
+    let runs = OutOptions {
+        keep: true,
+        store: false,
+        push: false,
+        remote: Some("s3".to_owned()),
+    };
+    assert_eq!(train.outs[1].options, runs);
+}
+
+#[test]
+fn times_are_whole_numbers_with_units() {
+    let cases = [
+        ("90s", 90),
+        ("2h", 7200),
+        ("1d2h3m4s", 93_784),
+        ("60m", 3600),
+    ];
+    for (time, seconds) in cases {
+        let text = format!("[stage.a]\ncmd = \"x\"\ntimeout = \"{time}\"\n");
+        let found = parse(&text).stages["a"].timeout;
+        assert_eq!(found, Some(Duration::from_secs(seconds)), "{time}");
+    }
 }
 
 #[test]

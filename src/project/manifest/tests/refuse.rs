@@ -93,8 +93,7 @@ fn unknown_keys_are_named_with_what_may_have_been_meant() {
 fn what_is_designed_and_not_built_is_told_apart() {
     let cases = [
         ("[stage.a]\nmatrix = {}", "`matrix`"),
-        ("[stage.a]\ntimeout = \"2h\"", "`timeout`"),
-        ("[stage.a]\nmutex = []", "`mutex`"),
+        ("[stage.a]\nexclude = []", "`exclude`"),
         ("[data.x]", "`[data]`"),
         ("[plot.x]", "`[plot]`"),
         ("[env]\nrun = []", "`run`"),
@@ -102,10 +101,6 @@ fn what_is_designed_and_not_built_is_told_apart() {
         ("[env]\npass = []", "`pass`"),
         ("[remote.a]\nca_bundle = \"x\"", "`ca_bundle`"),
         ("[remote.a]\npath_style = true", "`path_style`"),
-        (
-            "[stage.a]\ncmd = \"x\"\nouts = [{ path = \"y\", keep = true }]",
-            "`keep`",
-        ),
     ];
     for (text, name) in cases {
         let found = refusal(&with_project(text));
@@ -168,6 +163,50 @@ fn sections_of_the_local_config_are_sent_home() {
 }
 
 #[test]
+fn a_time_or_a_mutex_or_a_remote_that_is_none_is_pointed_at() {
+    for time in [
+        "",
+        "2",
+        "h",
+        "0s",
+        "1h1h",
+        "30m1h",
+        "-1s",
+        "1.5h",
+        "2 h",
+        "1w",
+        "99999999999999999999d",
+    ] {
+        let text = format!("[stage.a]\ncmd = \"x\"\ntimeout = \"{time}\"");
+        let expected = format!(
+            "`{time}` is not a time like `90s` or `1h30m`\nesker.toml:5\ntimeout = \"{time}\"\n          {}",
+            "^".repeat(time.len() + 2)
+        );
+        check(&[(&text, &expected)]);
+    }
+    let name = "a name has up to 64 letters, digits, `_` and `-`, and does not begin with `-`";
+    check(&[
+        (
+            "[stage.a]\ncmd = \"x\"\nmutex = [\"gpu 0\"]",
+            &format!(
+                "`gpu 0` cannot name a mutex: {name}\nesker.toml:5\nmutex = [\"gpu 0\"]\n         ^^^^^^^"
+            ),
+        ),
+        (
+            "[stage.a]\ncmd = \"x\"\nmutex = [\"g\", \"g\"]",
+            "`g` stands twice in `mutex`\nesker.toml:5\nmutex = [\"g\", \"g\"]\n              ^^^",
+        ),
+        (
+            "[stage.a]\ncmd = \"x\"\nouts = [{ path = \"y\", remote = \"/x\" }]",
+            &format!(
+                "`/x` cannot name a remote: {name}\nesker.toml:5\n\
+                 outs = [{{ path = \"y\", remote = \"/x\" }}]\n                               ^^^^"
+            ),
+        ),
+    ]);
+}
+
+#[test]
 fn wrong_types_are_named() {
     check(&[
         (
@@ -203,7 +242,7 @@ fn wrong_types_are_named() {
         ),
         (
             "[stage.a]\ncmd = \"x\"\nouts = [{ keep = true }]",
-            "`keep` is not in this version of esker\nesker.toml:5\nouts = [{ keep = true }]\n          ^^^^",
+            "a table in `outs` has no `path`\nesker.toml:5\nouts = [{ keep = true }]\n        ^^^^^^^^^^^^^^^",
         ),
         (
             "[stage.a]\ncmd = \"x\"\nouts = [{}]",
