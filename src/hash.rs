@@ -104,6 +104,8 @@ pub enum Context {
     RunKey,
     /// The `run` line of a stage in the lock.
     Run,
+    /// What stands in the lock for a param that looks like a secret.
+    Secret,
 }
 
 impl Context {
@@ -114,6 +116,7 @@ impl Context {
             Self::LockRoots => "esker v1 lock roots",
             Self::RunKey => "esker v1 run key",
             Self::Run => "esker v1 run",
+            Self::Secret => "esker v1 secret",
         }
     }
 }

@@ -95,14 +95,14 @@ fn keys_that_are_unknown_or_from_later() {
 
     hint: did you mean `deps`?
     "#);
-    let sandbox = with("[stage.x]\ncmd = \"true\"\nmatrix = { a = [1] }\n");
-    insta::assert_snapshot!(harmless(&sandbox, "status"), @"
+    let sandbox = with("[remote.r]\nurl = \"/r\"\nacl = \"private\"\n");
+    insta::assert_snapshot!(harmless(&sandbox, "status"), @r#"
     exit: 2
     --- stderr
-    error[E0201]: `matrix` is not in this version of esker
-      esker.toml:52   matrix = { a = [1] }
-                      ^^^^^^
-    ");
+    error[E0201]: `acl` is not in this version of esker
+      esker.toml:52   acl = "private"
+                      ^^^
+    "#);
     let sandbox = with("[remote.r]\nurl = \"s3://b/p\"\nsecret_access_key = \"hunter2\"\n");
     let output = harmless(&sandbox, "push");
     assert!(!output.stderr.contains("hunter2"), "{output}");

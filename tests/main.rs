@@ -21,6 +21,8 @@ mod cli;
 mod common;
 #[cfg(test)]
 mod compare;
+#[cfg(test)]
+mod configuration;
 #[cfg(feature = "failpoints")]
 #[cfg(test)]
 mod crash;

@@ -137,10 +137,10 @@ pub(super) fn all_saved(store: &Store, entries: &[(RelPath, Entry)]) -> bool {
 }
 
 /// The stage that writes a path, something in it, or a directory that holds it.
-pub(super) fn writer(site: &Site<'_>, path: &RelPath) -> Option<String> {
-    let mut stages = site.manifest.stages.iter();
+pub(super) fn writer(site: &Site<'_>, path: &RelPath) -> Result<Option<String>> {
+    let mut stages = site.stages()?.into_iter();
     let stage = stages.find(|(_, stage)| stage.outs.iter().any(|out| out.path.overlaps(path)));
-    stage.map(|(name, _)| name.clone())
+    Ok(stage.map(|(name, _)| name))
 }
 
 /// The stage whose record has an output at a path.
@@ -151,14 +151,14 @@ pub(super) fn recorded_writer(lock: &Lock, path: &RelPath) -> Option<String> {
 }
 
 /// The stages with a dependency that is a path, lies in it, or holds it.
-pub(super) fn readers(site: &Site<'_>, path: &RelPath) -> Vec<String> {
+pub(super) fn readers(site: &Site<'_>, path: &RelPath) -> Result<Vec<String>> {
     let reads = |target: &DepTarget| match target {
         DepTarget::Path(dep) => dep.inside().is_some_and(|dep| dep.overlaps(path)),
         DepTarget::Stage(_) => false,
     };
-    let stages = site.manifest.stages.iter();
+    let stages = site.stages()?.into_iter();
     let stages = stages.filter(|(_, stage)| stage.deps.iter().any(|dep| reads(&dep.target)));
-    stages.map(|(name, _)| name.clone()).collect()
+    Ok(stages.map(|(name, _)| name).collect())
 }
 
 /// The entries of a tree at, above or below some paths; no paths: all of them.

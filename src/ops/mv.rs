@@ -67,7 +67,7 @@ pub fn mv(world: &World<'_>, from: &str, to: &str) -> Result<MoveReport> {
     site.save(&lock)?;
     let _ = index.save(&site.layout.index());
     Ok(MoveReport {
-        stages: readers(&site, &source),
+        stages: readers(&site, &source)?,
         from: source,
         to: target,
         size,
@@ -171,7 +171,7 @@ fn check_target(
     if init::is_own_file(target) {
         return Err(Error::OwnFile(target.clone()));
     }
-    if let Some(stage) = writer(site, target) {
+    if let Some(stage) = writer(site, target)? {
         let path = target.clone();
         return Err(Error::WrittenByStage { path, stage });
     }

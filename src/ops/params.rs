@@ -41,7 +41,7 @@ pub fn params_diff(world: &World<'_>, revs: &[String]) -> Result<ParamsReport> {
     let site = Site::open(world)?;
     let (from, to) = sides(&site, revs)?;
     let mut changes = Vec::new();
-    for file in files(&site, &from.lock(&site)?, &to.lock(&site)?) {
+    for file in files(&site, &from.lock(&site)?, &to.lock(&site)?)? {
         let old = leaves(&site, &from, &file)?;
         let new = leaves(&site, &to, &file)?;
         changes.extend(
@@ -62,18 +62,14 @@ pub fn params_diff(world: &World<'_>, revs: &[String]) -> Result<ParamsReport> {
     })
 }
 
-fn files(site: &Site<'_>, old: &Lock, new: &Lock) -> BTreeSet<DepPath> {
+fn files(site: &Site<'_>, old: &Lock, new: &Lock) -> Result<BTreeSet<DepPath>> {
     let locks = old.stages.values().chain(new.stages.values());
     let recorded = locks.flat_map(|stage| stage.params.keys());
-    let specs = site.manifest.stages.values();
-    let named = specs.flat_map(|stage| stage.params.iter().filter_map(|param| param.file.as_ref()));
-    site.manifest
-        .params
-        .iter()
-        .chain(recorded)
-        .chain(named)
-        .cloned()
-        .collect()
+    let stages = site.stages()?;
+    let params = stages.values().flat_map(|stage| &stage.params);
+    let named = params.filter_map(|param| param.file.as_ref());
+    let all = site.manifest.params.iter().chain(recorded).chain(named);
+    Ok(all.cloned().collect())
 }
 
 fn leaves(site: &Site<'_>, side: &Side, file: &DepPath) -> Result<Leaves> {

@@ -128,7 +128,7 @@ pub(super) fn check_tracked(
     if reshape::look(&lock.data, &site.store, path)?.is_some() {
         return Ok(());
     }
-    if let Some(stage) = writer(site, path) {
+    if let Some(stage) = writer(site, path)? {
         let path = path.clone();
         return Err(Error::WrittenByStage { path, stage });
     }
@@ -159,7 +159,7 @@ fn removed(
         size,
         files,
         disk: if there { OnDisk::Kept } else { OnDisk::Absent },
-        stages: readers(site, path),
+        stages: readers(site, path)?,
     })
 }
 

@@ -48,6 +48,9 @@ pub struct ReproReport {
     pub stages: Vec<StageRun>,
     /// Blocks of stages that are gone from `esker.toml`, dropped from the lock.
     pub dropped: Vec<String>,
+    /// Params that look like secrets, of which only hashes were recorded: `params.yaml:api_token`.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub secrets: BTreeSet<String>,
     /// Whether somebody stopped it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
@@ -176,6 +179,7 @@ pub fn repro(world: &World<'_>, options: &ReproOptions) -> Result<ReproReport> {
     outcome.and(linked)?;
     site.tend_store();
     let mut report = repro.report;
+    report.secrets = secrets(&report, &repro.lock);
     report.metrics = super::metrics::moved(&site, &before, &repro.lock);
     if report.recorded() {
         report.to_commit = to_commit(&site, &graph, &repro.lock)?;
@@ -536,6 +540,19 @@ fn wanted(graph: &Graph, targets: &[String]) -> Result<BTreeSet<String>> {
         names.insert(graph.target(target)?.name.clone());
     }
     Ok(graph.with_upstream(&names))
+}
+
+/// Params of what was recorded that look like secrets.
+fn secrets(report: &ReproReport, lock: &Lock) -> BTreeSet<String> {
+    let new = |run: &&StageRun| matches!(run.action, Action::Ran | Action::Restored);
+    let runs = report.stages.iter().filter(new);
+    let records = runs.filter_map(|run| lock.stages.get(&run.name));
+    let params = records.flat_map(|record| &record.params);
+    let secrets = params.flat_map(|(file, leaves)| {
+        let keys = leaves.keys().filter(|key| pipeline::is_secret(key));
+        keys.map(move |key| format!("{file}:{key}"))
+    });
+    secrets.collect()
 }
 
 /// The project's own files, the params and the plain dependencies that git has not, or not as they

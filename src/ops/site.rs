@@ -1,5 +1,6 @@
 //! The project that a verb works on, as it was found.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,10 +8,10 @@ use super::{Error, Result, did_you_mean};
 use crate::fs::{self, LockGuard};
 use crate::git::{self, Git, Rev};
 use crate::path::RelPath;
-use crate::pipeline::Graph;
+use crate::pipeline::{self, Graph};
 use crate::progress::{Event, Interrupt, Progress};
 use crate::project::layout::{LOCK, MANIFEST};
-use crate::project::{Config, Layout, Lock, Manifest};
+use crate::project::{Config, Layout, Lock, Manifest, StageSpec};
 use crate::store::{self, Store};
 use crate::workspace::{self, Index, Scanner};
 
@@ -217,7 +218,20 @@ impl<'w> Site<'w> {
     /// The graph of all stages.
     pub fn graph(&self, lock: &Lock) -> Result<Graph> {
         let tracked: Vec<RelPath> = lock.data.keys().cloned().collect();
-        Ok(Graph::build(&self.manifest, &tracked)?)
+        Ok(Graph::build(&self.stages()?, &tracked)?)
+    }
+
+    /// All stages, cells of matrices apart, with every expression filled in.
+    pub fn stages(&self) -> Result<BTreeMap<String, StageSpec>> {
+        let mut files = BTreeMap::new();
+        if pipeline::needs_params(&self.manifest) {
+            for file in &self.manifest.params {
+                if let Some(values) = super::facts::read_values(self, file)? {
+                    files.insert(file.clone(), values);
+                }
+            }
+        }
+        Ok(pipeline::resolve(&self.manifest, &files)?)
     }
 
     /// Takes a path that a person typed in the current directory.

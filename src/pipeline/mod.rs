@@ -4,6 +4,7 @@
 
 mod graph;
 mod record;
+mod resolve;
 mod results;
 mod runner;
 mod schedule;
@@ -14,10 +15,13 @@ mod testing;
 
 pub use graph::{Graph, Stage};
 pub use record::RunRecord;
+pub use resolve::{Unresolved, fill_passed, needs_params, resolve};
 pub use results::Results;
 pub use runner::{Exit, Job, Message, Runner};
 pub use schedule::{Next, Scheduler, Verdict};
-pub use stale::{Facts, MissingParam, Reason, ReasonKind, assess, collect_params, describe};
+pub use stale::{
+    Facts, MissingParam, Reason, ReasonKind, assess, collect_params, describe, is_secret,
+};
 
 use crate::project::Location;
 
@@ -27,6 +31,22 @@ pub enum Error {
     /// The disk failed.
     #[error(transparent)]
     Fs(#[from] crate::fs::Error),
+    /// A filled-in text of a stage says something that cannot be.
+    #[error(transparent)]
+    Project(#[from] crate::project::Error),
+    /// `esker.toml` says something that no stage can be made of.
+    #[error("{}", .0.message)]
+    Unresolved(Box<Unresolved>),
+    /// A command uses a variable of `[env] pass` that is not set.
+    #[error("the command of `{stage}` uses `env.{name}`, which is not set")]
+    UnsetVariable {
+        /// The stage.
+        stage: String,
+        /// The variable.
+        name: String,
+        /// Where the stage stands.
+        at: Box<Location>,
+    },
     /// A dependency that is not there, that no stage writes and nothing tracks.
     #[error("`{stage}` needs `{path}`, which does not exist")]
     MissingDep {
@@ -86,7 +106,7 @@ pub enum Error {
         suggestion: Option<String>,
     },
     /// A param that no file has.
-    #[error("`{}` asks for the param `{}`, which {} does not have", .0.stage, .0.key, .0.files.join(", "))]
+    #[error("{}", .0.message())]
     MissingParam(Box<MissingParam>),
     /// A command could not be started at all.
     #[error("cannot start `{program}`")]

@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Graph, Result};
 use crate::path::{DepPath, RelPath};
 use crate::project::manifest::DepTarget;
-use crate::project::{
-    Command, DepSpec, Location, Manifest, OutOptions, OutSpec, ParamSpec, StageSpec,
-};
+use crate::project::{Command, DepSpec, Location, OutOptions, OutSpec, ParamSpec, StageSpec};
 use crate::value::KeyPath;
 
 /// A stage under construction; `@x` among its dependencies is a stage.
@@ -113,25 +111,11 @@ pub(super) fn names(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// A manifest of nothing but stages.
-pub(super) fn manifest(stages: &[Build]) -> Manifest {
-    let stages = stages.iter().cloned();
-    Manifest {
-        id: "0".repeat(32),
-        name: None,
-        params: Vec::new(),
-        shell: None,
-        env: BTreeMap::new(),
-        stages: stages.map(|stage| (stage.name, stage.spec)).collect(),
-        metrics: Vec::new(),
-        goals: BTreeMap::new(),
-        remotes: BTreeMap::new(),
-    }
-}
-
 /// Builds the graph of stages, with these tracked paths.
 pub(super) fn try_graph(stages: &[Build], tracked: &[&str]) -> Result<Graph> {
-    Graph::build(&manifest(stages), &paths(tracked))
+    let stages = stages.iter().cloned();
+    let specs = stages.map(|stage| (stage.name, stage.spec)).collect();
+    Graph::build(&specs, &paths(tracked))
 }
 
 /// Builds the graph of stages that are in order.

@@ -11,8 +11,8 @@ pub use config::Config;
 pub use layout::Layout;
 pub use lock::{DepHash, Lock, Recorded, StageRecord};
 pub use manifest::{
-    Command, DepSpec, Goal, Location, Manifest, OutOptions, OutSpec, ParamSpec, RemoteSpec,
-    StageSpec,
+    Command, DataSpec, DepSpec, Goal, Location, Manifest, OutOptions, OutSpec, ParamSpec,
+    RemoteSpec, StageSpec,
 };
 
 /// What can go wrong with a project's text.
@@ -72,3 +72,13 @@ pub enum Error {
 
 /// The result of reading or writing a project's text.
 pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// The same complaint with a word that may have been meant.
+    fn suggesting(mut self, word: Option<String>) -> Self {
+        if let Self::Manifest { suggestion, .. } = &mut self {
+            *suggestion = word;
+        }
+        self
+    }
+}

@@ -102,6 +102,12 @@ fn tell(ui: &Ui, report: &ReproReport) {
     for stage in of(report, Action::Failed) {
         tell_failure(ui, stage);
     }
+    for param in &report.secrets {
+        let head = ui.paint(Tone::Bad, "warning");
+        ui.say(&format!(
+            "{head}: `{param}` looks like a secret: only its hash is recorded. Pass it on by `[env] pass` instead"
+        ));
+    }
     ui.say(&closing(report));
     if report.recorded() && !report.failed() && !report.interrupted {
         ui.next(&commit_line(&report.to_commit));

@@ -333,6 +333,13 @@ fn pipeline_error(error: &pipeline::Error, text: String) -> CliError {
                 .at(at, "no stage of this name")
                 .suggest(suggestion.as_deref())
         }
+        pipeline::Error::Project(error) => project_error(error, text),
+        pipeline::Error::Unresolved(found) => CliError::new("E0213", CANNOT, text)
+            .at(&found.at, "")
+            .suggest(found.suggestion.as_deref()),
+        pipeline::Error::UnsetVariable { at, name, .. } => CliError::new("E0214", CANNOT, text)
+            .at(at, "")
+            .hint(format!("set it: export {name}=…")),
         pipeline::Error::UnknownTarget { suggestion, .. } => CliError::new("E0208", CANNOT, text)
             .hint("esker stage list")
             .suggest(suggestion.as_deref()),

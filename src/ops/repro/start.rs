@@ -80,13 +80,26 @@ impl Repro<'_> {
         fs::create_dir_all(&dir)?;
         let runs = site.layout.runs();
         fs::create_dir_all(&runs)?;
-        let mut env: Vec<(String, String)> = stage.spec.env.clone().into_iter().collect();
+        let fill = |text: &String| pipeline::fill_passed(stage, text, site.world.var);
+        let env = stage.spec.env.iter();
+        let env = env.map(|(name, text)| Ok((name.clone(), fill(text)?)));
+        let mut env = env.collect::<Result<Vec<(String, String)>>>()?;
         env.push(("ESKER_ROOT".to_owned(), root.display().to_string()));
         env.push(("ESKER_STAGE".to_owned(), stage.name.clone()));
         Ok(Job {
             stage: stage.name.clone(),
-            scripts: stage.spec.cmd.scripts().to_vec(),
-            shell: site.manifest.shell.clone().unwrap_or_else(default_shell),
+            scripts: stage
+                .spec
+                .cmd
+                .scripts()
+                .iter()
+                .map(fill)
+                .collect::<pipeline::Result<_>>()?,
+            shell: [
+                site.manifest.run.clone(),
+                site.manifest.shell.clone().unwrap_or_else(default_shell),
+            ]
+            .concat(),
             dir,
             env,
             log: runs.join(format!("{}.log", stage.name)),

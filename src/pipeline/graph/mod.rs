@@ -13,7 +13,7 @@ use self::places::Places;
 use super::{Error, Result};
 use crate::path::{DepPath, RelPath};
 use crate::project::manifest::DepTarget;
-use crate::project::{Location, Manifest, StageSpec};
+use crate::project::{Location, StageSpec};
 use crate::suggest::{closest, closest_path};
 
 /// A stage with its references resolved.
@@ -49,9 +49,8 @@ struct Out {
 static NOTHING: BTreeSet<String> = BTreeSet::new();
 
 impl Graph {
-    /// Resolves and checks all stages. `tracked` are the paths of `esker add`.
-    pub fn build(manifest: &Manifest, tracked: &[RelPath]) -> Result<Self> {
-        let specs = &manifest.stages;
+    /// Ties all stages together and checks them. `tracked` are the paths of `esker add`.
+    pub fn build(specs: &BTreeMap<String, StageSpec>, tracked: &[RelPath]) -> Result<Self> {
         check_references(specs)?;
         let outs = claim_outs(specs)?;
         check_tracked(specs, &places(tracked))?;
@@ -61,7 +60,7 @@ impl Graph {
             .collect();
         let upstream: Edges = stages
             .values()
-            .map(|stage| (stage.name.clone(), needed_by(stage, &outs)))
+            .map(|stage| (stage.name.clone(), needed_by(stage, &stages, &outs)))
             .collect();
         let downstream = order::reversed(&upstream);
         let order = order::sorted(&upstream, &downstream).map_err(|names| {
@@ -187,11 +186,28 @@ impl Graph {
     }
 
     fn suggest_target(&self, text: &str) -> Option<String> {
-        let stages = self.stages.keys().map(String::as_str);
-        closest(text, stages)
+        closest(text, names(&self.stages))
             .or_else(|| closest_path(text, self.outs.iter().map(|(path, _)| path)))
             .map(str::to_owned)
     }
+}
+
+/// The stage of this name, or all cells of the one with a matrix.
+fn group<'a, T>(
+    stages: &'a BTreeMap<String, T>,
+    name: &str,
+) -> impl Iterator<Item = (&'a String, &'a T)> {
+    let cells = format!("{name}@");
+    let own = stages.get_key_value(name).into_iter();
+    let others = stages.range(cells.clone()..);
+    own.chain(others.take_while(move |(found, _)| found.starts_with(&cells)))
+}
+
+/// All names that stages go by: their own, and those of matrices.
+fn names<T>(stages: &BTreeMap<String, T>) -> impl Iterator<Item = &str> + Clone {
+    let own = stages.keys().map(String::as_str);
+    let matrices = own.clone().filter_map(|name| name.split_once('@'));
+    own.chain(matrices.map(|(name, _)| name))
 }
 
 /// Checks that every `@stage` and every `needs` names a stage.
@@ -203,12 +219,12 @@ fn check_references(specs: &BTreeMap<String, StageSpec>) -> Result<()> {
         });
         let by_order = spec.needs.iter().map(|(name, at)| (name, at));
         for (name, at) in by_data.chain(by_order) {
-            if !specs.contains_key(name) {
+            if group(specs, name).next().is_none() {
                 return Err(Error::UnknownStage {
                     stage: stage.clone(),
                     missing: name.clone(),
                     at: Box::new(at.clone()),
-                    suggestion: closest(name, specs.keys().map(String::as_str)).map(str::to_owned),
+                    suggestion: closest(name, names(specs)).map(str::to_owned),
                 });
             }
         }
@@ -266,7 +282,7 @@ fn resolve(name: &str, spec: &StageSpec, specs: &BTreeMap<String, StageSpec>) ->
         match &dep.target {
             DepTarget::Path(path) => deps.extend([path.clone()]),
             DepTarget::Stage(other) => {
-                let outs = specs.get(other).into_iter().flat_map(|spec| &spec.outs);
+                let outs = group(specs, other).flat_map(|(_, spec)| &spec.outs);
                 deps.extend(outs.map(|out| DepPath::from(out.path.clone())));
             }
         }
@@ -282,13 +298,18 @@ fn resolve(name: &str, spec: &StageSpec, specs: &BTreeMap<String, StageSpec>) ->
 
 /// The stages that must come before: those it names, and those that write what it reads, a
 /// directory around it, or something inside it. A stage that reads its own output needs itself.
-fn needed_by(stage: &Stage, outs: &Places<Out>) -> BTreeSet<String> {
+fn needed_by(
+    stage: &Stage,
+    stages: &BTreeMap<String, Stage>,
+    outs: &Places<Out>,
+) -> BTreeSet<String> {
     let by_data = stage.spec.deps.iter().filter_map(|dep| match &dep.target {
-        DepTarget::Stage(name) => Some(name.clone()),
+        DepTarget::Stage(name) => Some(name),
         DepTarget::Path(_) => None,
     });
-    let by_order = stage.spec.needs.iter().map(|(name, _)| name.clone());
-    let mut needed: BTreeSet<String> = by_data.chain(by_order).collect();
+    let by_order = stage.spec.needs.iter().map(|(name, _)| name);
+    let named = by_data.chain(by_order).flat_map(|name| group(stages, name));
+    let mut needed: BTreeSet<String> = named.map(|(name, _)| name.clone()).collect();
     for path in stage.deps.iter().filter_map(DepPath::inside) {
         let writers = outs.holding(&path).into_iter().chain(outs.below(&path));
         needed.extend(writers.map(|(_, out)| out.stage.clone()));

@@ -9,16 +9,17 @@
 //! | part | in the block | in the key of the run cache | why |
 //! |---|---|---|---|
 //! | the stage's name | as the header | no | renaming a stage reruns nothing |
-//! | `cmd`, `wdir`, `env` | yes | yes | they decide what is done |
+//! | `cmd`, `wdir`, `env`, expressions filled in | yes | yes | they decide what is done |
+//! | what a variable of `[env] pass` holds | no | no | it may be a secret, or this machine's own; its expression stays in `cmd` and `env` |
 //! | deps: path, hash, execute bit | yes | yes | they are what is read |
-//! | params: file, key, value | yes | yes | only the keys asked for, so others may change freely |
+//! | params: file, key, value | yes | yes | only the keys asked for, so others may change freely; of what looks like a secret its hash |
 //! | outs: which paths | yes | yes | another list of outputs is another result |
 //! | outs: hash and size | yes | no | they are what comes out |
 //! | metrics | yes | no | they are read from the outputs |
 //! | `run` | yes | no | it binds a block together; a block that two branches mixed does not match |
 //! | `adopted` | yes | no | says who wrote the outputs, not what they are |
-//! | `desc`, `frozen`, `always`, `needs`, order and comments | no | no | they change nothing that is read or written |
-//! | shell, caller's environment, time, machine | no | no | run records tell them; they never rerun anything |
+//! | `desc`, `frozen`, `always`, `needs`, `timeout`, `mutex`, options of outputs, order and comments | no | no | they change nothing that is read or written |
+//! | `[env] run`, shell, caller's environment, time, machine | no | no | run records tell them; they never rerun anything |
 
 mod compare;
 mod params;
@@ -29,6 +30,7 @@ mod walk;
 mod tests;
 
 pub use compare::assess;
-pub use params::{MissingParam, collect_params};
+pub(super) use params::keys_of;
+pub use params::{MissingParam, collect_params, is_secret};
 pub use reason::{Reason, ReasonKind, describe};
 pub use walk::Facts;

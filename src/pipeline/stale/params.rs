@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::hash::{Context, Digest};
 use crate::path::DepPath;
 use crate::pipeline::Stage;
 use crate::project::{Location, ParamSpec};
@@ -17,17 +18,38 @@ pub struct MissingParam {
     pub key: String,
     /// The files that were looked through.
     pub files: Vec<String>,
+    /// Those of them that have the key, if it is more than one: then nobody can say which is
+    /// meant.
+    pub having: Vec<String>,
     /// Where it is asked for.
     pub at: Location,
     /// A key that may have been meant.
     pub suggestion: Option<String>,
 }
 
+impl MissingParam {
+    /// What is wrong.
+    pub(crate) fn message(&self) -> String {
+        let (stage, key) = (&self.stage, &self.key);
+        match self.having.is_empty() {
+            true => {
+                let files = self.files.join(", ");
+                format!("`{stage}` asks for the param `{key}`, which {files} does not have")
+            }
+            false => {
+                let files = self.having.join(", ");
+                format!("`{stage}` asks for the param `{key}`, which several files have: {files}")
+            }
+        }
+    }
+}
+
 /// Picks the leaves a stage asks for out of the params files. Returns them by file, and what is
 /// missing.
 ///
-/// `files` holds those that exist, parsed. A key that names no file is taken from the first of
-/// the default files that has it; a key of a table stands for all leaves below.
+/// `files` holds those that exist, parsed. A key that names no file is taken from the one default
+/// file that has it; a key of a table stands for all leaves below. What looks like a secret is
+/// recorded as its hash.
 pub fn collect_params(
     stage: &Stage,
     defaults: &[DepPath],
@@ -37,29 +59,57 @@ pub fn collect_params(
     let mut missing = Vec::new();
     for spec in &stage.spec.params {
         let searched = spec.file.as_ref().map_or(defaults, std::slice::from_ref);
-        match pick(spec.key.as_ref(), searched, files) {
-            Some((_, leaves)) if leaves.is_empty() => {}
-            Some((file, leaves)) => found.entry(file.clone()).or_default().extend(leaves),
-            None => missing.push(miss(stage, spec, searched, files)),
+        let mut having = pick(spec.key.as_ref(), searched, files);
+        match having.len() {
+            1 => {
+                let (file, leaves) = having.remove(0);
+                if !leaves.is_empty() {
+                    found.entry(file.clone()).or_default().extend(leaves);
+                }
+            }
+            _ => missing.push(miss(stage, spec, searched, files, &having)),
+        }
+    }
+    for leaves in found.values_mut() {
+        for (key, value) in leaves.iter_mut().filter(|(key, _)| is_secret(key)) {
+            *value = hidden(key, value);
         }
     }
     (found, missing)
 }
 
-/// The leaves at a key (all, if there is none) in the first file that has it.
+/// Whether a key sounds like that of a secret.
+pub fn is_secret(key: &KeyPath) -> bool {
+    let Some(name) = key.segments().last() else {
+        return false;
+    };
+    let name = name.to_lowercase();
+    let parts = ["token", "secret", "password"];
+    name.ends_with("_key") || parts.iter().any(|part| name.contains(part))
+}
+
+/// What is recorded of a secret: enough to see that it changed.
+fn hidden(key: &KeyPath, value: &Value) -> Value {
+    let text = format!("{key}\0{}", value.to_lock_text());
+    let digest = Digest::derive(Context::Secret, text.as_bytes());
+    Value::String(format!("hash:{}", digest.short(16)))
+}
+
+/// The leaves at a key (all, if there is none) in each file that has it.
 fn pick<'a>(
     key: Option<&KeyPath>,
     searched: &'a [DepPath],
     files: &BTreeMap<DepPath, Value>,
-) -> Option<(&'a DepPath, Leaves)> {
-    searched.iter().find_map(|file| {
+) -> Vec<(&'a DepPath, Leaves)> {
+    let having = searched.iter().filter_map(|file| {
         let value = files.get(file)?;
         let leaves = match key {
             Some(key) => value.leaves_at(key)?,
             None => value.leaves(),
         };
         Some((file, leaves))
-    })
+    });
+    having.collect()
 }
 
 fn miss(
@@ -67,13 +117,13 @@ fn miss(
     spec: &ParamSpec,
     searched: &[DepPath],
     files: &BTreeMap<DepPath, Value>,
+    having: &[(&DepPath, Leaves)],
 ) -> MissingParam {
     let wanted = spec.key.as_ref().map(KeyPath::to_string);
     let known: Vec<String> = searched
         .iter()
         .filter_map(|file| files.get(file))
-        .flat_map(Value::leaves)
-        .flat_map(|(key, _)| with_tables(&key))
+        .flat_map(keys_of)
         .collect();
     let suggestion = wanted
         .as_deref()
@@ -83,9 +133,16 @@ fn miss(
         stage: stage.name.clone(),
         key: wanted.unwrap_or_else(|| "*".to_owned()),
         files: searched.iter().map(DepPath::to_string).collect(),
+        having: having.iter().map(|(file, _)| file.to_string()).collect(),
         at: spec.at.clone(),
         suggestion,
     }
+}
+
+/// All keys of a params file, those of tables too.
+pub(in crate::pipeline) fn keys_of(file: &Value) -> Vec<String> {
+    let leaves = file.leaves();
+    leaves.keys().flat_map(with_tables).collect()
 }
 
 /// A key and the keys of all tables around it.

@@ -377,8 +377,11 @@ fn params_are_picked_by_key_file_and_default() {
         ("train.deep", params_file(&[])),
     ];
     let table = [
-        // The first default file that has it; null is a value.
-        ("x", vec![(dep("a.yaml"), leaves(&[("x", Value::Null)]))]),
+        // Null is a value.
+        (
+            "a.yaml:x",
+            vec![(dep("a.yaml"), leaves(&[("x", Value::Null)]))],
+        ),
         ("b.toml:x", vec![b(&[("x", Value::Int(2))])]),
         ("train", vec![b(&train)]),
         ("train.lr", vec![b(&train[..1])]),
@@ -401,6 +404,59 @@ fn params_are_picked_by_key_file_and_default() {
     let both = stage(Build::stage("s").params(&["train.lr", "b.toml:x"]));
     let (found, _) = collect_params(&both, &defaults, &files);
     assert_eq!(found[&dep("b.toml")].len(), 2);
+}
+
+#[test]
+fn a_param_that_several_default_files_have_is_no_ones() {
+    let files = ["a.yaml", "b.yaml"].map(|file| (dep(file), params_file(&[("x", Value::Null)])));
+    let defaults = [dep("a.yaml"), dep("gone.yaml"), dep("b.yaml")];
+    let stage = stage(Build::stage("s").params(&["x"]));
+    let (found, missing) = collect_params(&stage, &defaults, &files.into());
+    assert!(found.is_empty());
+    assert_eq!(
+        missing[0].message(),
+        "`s` asks for the param `x`, which several files have: a.yaml, b.yaml"
+    );
+}
+
+#[test]
+fn what_looks_like_a_secret_is_recorded_as_its_hash() {
+    let value = |text: &str| Value::String(text.to_owned());
+    let file = |secret: &str| {
+        let names = [
+            "api_Token",
+            "db.secret_url",
+            "PASSWORD",
+            "access_key",
+            "keys",
+            "tokens",
+        ];
+        let entries: Vec<(&str, Value)> = names.iter().map(|name| (*name, value(secret))).collect();
+        BTreeMap::from([(dep("p.yaml"), params_file(&entries))])
+    };
+    let recorded = |secret: &str| {
+        let stage = stage(Build::stage("s").params(&["p.yaml:*"]));
+        collect_params(&stage, &[], &file(secret))
+            .0
+            .remove(&dep("p.yaml"))
+            .unwrap()
+    };
+    let (one, other) = (recorded("hunter2"), recorded("hunter3"));
+    let plain: Vec<&str> = one
+        .iter()
+        .filter(|(_, found)| **found == value("hunter2"))
+        .map(|(key, _)| key.as_str())
+        .collect();
+    assert_eq!(plain, ["keys"]);
+    assert_eq!(one, recorded("hunter2"));
+    let changed = one.iter().filter(|(key, found)| other[*key] != **found);
+    assert_eq!(changed.count(), one.len());
+    // Equal secrets of two keys do not show that they are equal.
+    let hashes: std::collections::BTreeSet<String> =
+        one.values().map(Value::to_lock_text).collect();
+    assert_eq!(hashes.len(), one.len());
+    let first = one.values().next().unwrap().to_display();
+    assert!(first.starts_with("hash:") && first.len() == 21, "{first}");
 }
 
 #[test]

@@ -3,15 +3,21 @@
 //! `docs/esker-toml.md` is its reference.
 
 mod edit;
+mod fill;
+mod matrix;
 mod paths;
 mod read;
 mod remote;
 mod stage;
 mod template;
+mod written;
 
 pub use edit::{with_remote, without_remote};
+pub use written::{
+    Axis, CLOSING, Combination, Matrix, OPENING, Slot, Written, WrittenCommand, WrittenStage,
+};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -74,14 +80,37 @@ pub struct Manifest {
     pub shell: Option<Vec<String>>,
     /// `[env] set`.
     pub env: BTreeMap<String, String>,
-    /// Stages by name.
-    pub stages: BTreeMap<String, StageSpec>,
+    /// `[env] run`: what is put before the shell.
+    pub run: Vec<String>,
+    /// `[env] deps`: read by every stage.
+    pub env_deps: Vec<DepSpec>,
+    /// `[env] pass`: variables that expressions may name and nothing records.
+    pub pass: BTreeSet<String>,
+    /// `[data."PATH"]`.
+    pub data: BTreeMap<RelPath, DataSpec>,
+    /// Stages by name, as written.
+    pub stages: BTreeMap<String, WrittenStage>,
     /// `[metrics] files`: paths or patterns.
     pub metrics: Vec<String>,
     /// `[metrics] goal`, by the text of the metric's key.
     pub goals: BTreeMap<String, Goal>,
     /// `[remote.NAME]`.
     pub remotes: BTreeMap<String, RemoteSpec>,
+}
+
+/// `[data."PATH"]`: options of a tracked path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataSpec {
+    /// Where its header stands.
+    pub at: Location,
+    /// `desc`.
+    pub desc: Option<String>,
+    /// `remote`: the one remote it travels to.
+    pub remote: Option<String>,
+    /// `push`: whether it travels to remotes.
+    pub push: bool,
+    /// `pull`: whether it is brought without being named.
+    pub pull: bool,
 }
 
 /// Whether a metric should grow or shrink.
@@ -93,7 +122,7 @@ pub enum Goal {
     Min,
 }
 
-/// `[stage.NAME]` as written.
+/// A stage, or a cell of one with a matrix, with all expressions filled in.
 #[derive(Clone, Debug)]
 pub struct StageSpec {
     /// Where its header stands.

@@ -4,32 +4,56 @@
 use std::collections::BTreeSet;
 
 use super::Location;
+use super::written::OPENING;
 use crate::path::{DepPath, RelPath};
-use crate::project::Result;
 use crate::project::source::Text;
+use crate::project::{Error, Result};
 
 /// What a list has named so far.
 #[derive(Default)]
 pub(super) struct Seen(BTreeSet<String>);
 
-/// Refuses what the design has and this version has not.
+/// A text with a place, to complain about.
+pub(super) trait Complain {
+    fn text(&self) -> &str;
+    fn location(&self) -> Location;
+    fn error(&self, message: impl AsRef<str>) -> Error;
+}
+
+impl Complain for Text<'_> {
+    fn text(&self) -> &str {
+        self.text
+    }
+
+    fn location(&self) -> Location {
+        Text::location(self)
+    }
+
+    fn error(&self, message: impl AsRef<str>) -> Error {
+        Text::error(self, message)
+    }
+}
+
+/// Refuses an expression where nothing is filled in.
 pub(super) fn plain(text: &Text<'_>) -> Result<()> {
-    if text.text.contains("${{") {
-        return Err(text.error_at("${{", "`${{ … }}` is not in this version of esker"));
+    if text.text.contains(OPENING) {
+        let message = "nothing is filled in here: `${{ … }}` stands in `cmd`, `deps`, `params`, \
+                       `outs` and `env` of a stage";
+        return Err(text.error_at(OPENING, message));
     }
     Ok(())
 }
 
 /// A dependency or params file.
-pub(super) fn dep_path(text: &Text<'_>, field: &str) -> Result<DepPath> {
+pub(super) fn dep_path(text: &impl Complain, field: &str) -> Result<DepPath> {
     no_pattern(text, field)?;
-    DepPath::parse(normal(text.text)).map_err(|error| text.error(error.to_string()))
+    DepPath::parse(normal(text.text())).map_err(|error| text.error(error.to_string()))
 }
 
 /// A path inside the project.
-pub(super) fn rel_path(text: &Text<'_>, field: &str) -> Result<RelPath> {
+pub(super) fn rel_path(text: &impl Complain, field: &str) -> Result<RelPath> {
     no_pattern(text, field)?;
-    RelPath::parse(normal(text.text)).map_err(|error| text.error(error.to_string()))
+    RelPath::parse(normal(text.text())).map_err(|error| text.error(error.to_string()))
 }
 
 /// Drops a leading `./` and a trailing `/`.
@@ -53,11 +77,21 @@ pub(super) fn is_name(text: &str) -> bool {
 }
 
 /// Refuses a name, saying what names are made of.
-pub(super) fn check_name(text: &Text<'_>, name: &str, noun: &str) -> Result<()> {
+pub(super) fn check_name(text: &impl Complain, name: &str, noun: &str) -> Result<()> {
     if is_name(name) {
         return Ok(());
     }
     Err(text.error(bad_name(name, noun)))
+}
+
+/// Refuses what can name neither a stage nor a cell of one (`train@linear`).
+pub(super) fn check_stage(text: &impl Complain, name: &str) -> Result<()> {
+    let (stage, cell) = name.split_once('@').unwrap_or((name, "_"));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    match is_name(stage) && !cell.is_empty() && cell.bytes().all(plain) {
+        true => Ok(()),
+        false => Err(text.error(bad_name(name, "stage"))),
+    }
 }
 
 pub(super) fn bad_name(name: &str, noun: &str) -> String {
@@ -68,10 +102,15 @@ pub(super) fn bad_name(name: &str, noun: &str) -> String {
 }
 
 impl Seen {
+    /// All that was named.
+    pub(super) fn into_names(self) -> BTreeSet<String> {
+        self.0
+    }
+
     /// Takes an item by its normal form, unless that was there before; says where it stands.
     pub(super) fn once(
         &mut self,
-        text: &Text<'_>,
+        text: &impl Complain,
         normal: String,
         field: &str,
     ) -> Result<Location> {
@@ -83,8 +122,8 @@ impl Seen {
     }
 }
 
-fn no_pattern(text: &Text<'_>, field: &str) -> Result<()> {
-    if text.text.contains(['*', '?', '[']) {
+fn no_pattern(text: &impl Complain, field: &str) -> Result<()> {
+    if text.text().contains(['*', '?', '[']) {
         let message = format!("patterns in `{field}` are not in this version of esker");
         return Err(text.error(message));
     }

@@ -1,22 +1,22 @@
 //! Reads `esker.toml`: the root, `[project]`, `[env]` and `[metrics]`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::paths::{Seen, dep_path, normal, plain};
-use super::{Goal, Manifest, remote, stage};
-use crate::path::{DepPath, Patterns};
+use super::paths::{Seen, dep_path, normal, plain, rel_path};
+use super::{DataSpec, DepSpec, Goal, Manifest, fill, remote, stage};
+use crate::path::{DepPath, Patterns, RelPath};
 use crate::project::layout::MANIFEST;
 use crate::project::source::{Section, Source, Text, complaint};
 use crate::project::{Error, Result};
 use crate::value::KeyPath;
 
 pub(super) const PROJECT: [&str; 4] = ["id", "name", "esker", "params"];
-pub(super) const ENV: [&str; 2] = ["shell", "set"];
-pub(super) const LATER_ENV: [&str; 3] = ["run", "deps", "pass"];
+pub(super) const ENV: [&str; 5] = ["shell", "run", "deps", "set", "pass"];
+pub(super) const DATA: [&str; 4] = ["desc", "remote", "push", "pull"];
 pub(super) const METRICS: [&str; 2] = ["files", "goal"];
 
-const SECTIONS: [&str; 5] = ["project", "env", "stage", "metrics", "remote"];
-const LATER_SECTIONS: [&str; 2] = ["data", "plot"];
+const SECTIONS: [&str; 6] = ["project", "env", "data", "stage", "metrics", "remote"];
+const LATER_SECTIONS: [&str; 1] = ["plot"];
 const LOCAL_SECTIONS: [&str; 5] = ["store", "trust", "core", "hooks", "run_cache"];
 
 pub(super) fn manifest(text: &str) -> Result<Manifest> {
@@ -30,7 +30,7 @@ pub(super) fn manifest(text: &str) -> Result<Manifest> {
     let environment = environment(&root)?;
     let (metrics, goals) = metrics(&root)?;
     let stages = match root.section("stage")? {
-        Some(section) => stage::stages(&section, &environment.set)?,
+        Some(section) => stage::stages(&section)?,
         None => BTreeMap::new(),
     };
     let remotes = match root.section("remote")? {
@@ -43,6 +43,10 @@ pub(super) fn manifest(text: &str) -> Result<Manifest> {
         params: project.params,
         shell: environment.shell,
         env: environment.set,
+        run: environment.run,
+        env_deps: environment.deps,
+        pass: environment.pass,
+        data: data(&root)?,
         stages,
         metrics,
         goals,
@@ -56,9 +60,13 @@ struct Project {
     params: Vec<DepPath>,
 }
 
+#[derive(Default)]
 struct Environment {
     shell: Option<Vec<String>>,
+    run: Vec<String>,
+    deps: Vec<DepSpec>,
     set: BTreeMap<String, String>,
+    pass: BTreeSet<String>,
 }
 
 fn check_version(root: &Section<'_>) -> Result<()> {
@@ -154,38 +162,94 @@ fn params_files(texts: &[Text<'_>]) -> Result<Vec<DepPath>> {
 
 fn environment(root: &Section<'_>) -> Result<Environment> {
     let Some(section) = root.section("env")? else {
-        return Ok(Environment {
-            shell: None,
-            set: BTreeMap::new(),
-        });
+        return Ok(Environment::default());
     };
-    section.only(&ENV, &LATER_ENV)?;
-    let set = match section.section("set")? {
-        Some(section) => stage::environment(&section)?,
-        None => BTreeMap::new(),
-    };
+    section.only(&ENV, &[])?;
+    let mut set = BTreeMap::new();
+    if let Some(section) = section.section("set")? {
+        for (name, value) in stage::environment(&section)? {
+            plain(&value)?;
+            set.insert(name.to_owned(), value.text.to_owned());
+        }
+    }
     Ok(Environment {
-        shell: shell(&section)?,
+        shell: program(&section, "shell")?,
+        run: program(&section, "run")?.unwrap_or_default(),
+        deps: environment_deps(&section)?,
+        pass: passed(&section, &set)?,
         set,
     })
 }
 
-fn shell(section: &Section<'_>) -> Result<Option<Vec<String>>> {
-    let Some(texts) = section.texts("shell")? else {
+/// A program and its arguments.
+fn program(section: &Section<'_>, key: &str) -> Result<Option<Vec<String>>> {
+    let Some(texts) = section.texts(key)? else {
         return Ok(None);
     };
+    let nameless = format!("`env.{key}` names no program");
     let Some(program) = texts.first() else {
-        return Err(section.error("`env.shell` names no program"));
+        return Err(section.error(nameless));
     };
     if program.text.is_empty() {
-        return Err(program.error("`env.shell` names no program"));
+        return Err(program.error(nameless));
     }
-    if let Some(text) = texts.iter().find(|text| text.text.contains('\0')) {
-        return Err(text.error("`env.shell` holds a NUL byte"));
+    for text in &texts {
+        plain(text)?;
+        if text.text.contains('\0') {
+            return Err(text.error(format!("`env.{key}` holds a NUL byte")));
+        }
     }
     Ok(Some(
         texts.iter().map(|text| text.text.to_owned()).collect(),
     ))
+}
+
+fn environment_deps(section: &Section<'_>) -> Result<Vec<DepSpec>> {
+    let mut seen = Seen::default();
+    let texts = section.texts("deps")?.unwrap_or_default();
+    let deps = texts.iter().map(|text| {
+        plain(text)?;
+        if text.text.starts_with('@') {
+            return Err(text.error("`env.deps` names paths, and `@` names a stage"));
+        }
+        fill::dep(text, &mut seen)
+    });
+    deps.collect()
+}
+
+fn passed(section: &Section<'_>, set: &BTreeMap<String, String>) -> Result<BTreeSet<String>> {
+    let mut seen = Seen::default();
+    for text in section.texts("pass")?.unwrap_or_default() {
+        stage::check_variable(&text)?;
+        seen.once(&text, text.text.to_owned(), "pass")?;
+        if set.contains_key(text.text) {
+            let message = format!("`{}` stands in `set` and in `pass`", text.text);
+            return Err(text.error(message));
+        }
+    }
+    Ok(seen.into_names())
+}
+
+fn data(root: &Section<'_>) -> Result<BTreeMap<RelPath, DataSpec>> {
+    let mut data = BTreeMap::new();
+    let Some(section) = root.section("data")? else {
+        return Ok(data);
+    };
+    for (key, section) in section.sections()? {
+        section.only(&DATA, &[])?;
+        let path = rel_path(&key, "data")?;
+        let spec = DataSpec {
+            at: section.location(),
+            desc: section.text("desc")?.map(|text| text.text.to_owned()),
+            remote: stage::remote_name(&section)?,
+            push: section.flag("push", true)?,
+            pull: section.flag("pull", true)?,
+        };
+        if data.insert(path.clone(), spec).is_some() {
+            return Err(key.error(format!("`{path}` stands twice in `data`")));
+        }
+    }
+    Ok(data)
 }
 
 fn metrics(root: &Section<'_>) -> Result<(Vec<String>, BTreeMap<String, Goal>)> {
@@ -217,7 +281,7 @@ fn metrics_file(text: &Text<'_>) -> Result<String> {
             return Err(text.error(format!("`{file}` lies outside the project")));
         }
     } else {
-        crate::path::RelPath::parse(file).map_err(|error| text.error(error.to_string()))?;
+        RelPath::parse(file).map_err(|error| text.error(error.to_string()))?;
     }
     Ok(file.to_owned())
 }

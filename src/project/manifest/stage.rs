@@ -3,76 +3,70 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::paths::{Seen, check_name, dep_path, normal, plain, rel_path};
-use super::{Command, DepSpec, DepTarget, Location, OutOptions, OutSpec, ParamSpec, StageSpec};
-use crate::path::{DepPath, RelPath};
+use super::fill::variable;
+use super::matrix::matrix;
+use super::paths::{Seen, check_name, check_stage, normal, plain, rel_path};
+use super::written::{Written, WrittenCommand, WrittenStage};
+use super::{Location, OutOptions};
+use crate::path::RelPath;
 use crate::project::Result;
-use crate::project::layout::{LOCK, MANIFEST};
 use crate::project::source::{ListItem, Section, Text};
-use crate::value::KeyPath;
 
-pub(super) const KNOWN: [&str; 12] = [
-    "desc", "cmd", "wdir", "deps", "params", "outs", "env", "frozen", "always", "needs", "timeout",
-    "mutex",
+pub(super) const KNOWN: [&str; 13] = [
+    "desc", "matrix", "cmd", "wdir", "deps", "params", "outs", "env", "frozen", "always", "needs",
+    "timeout", "mutex",
 ];
 pub(super) const KNOWN_OUT: [&str; 5] = ["path", "keep", "store", "push", "remote"];
-pub(super) const LATER: [&str; 3] = ["matrix", "exclude", "include"];
 
-/// What esker or git write themselves, and no stage may claim.
-const NOT_OUTS: [&str; 5] = [
-    MANIFEST,
-    LOCK,
-    ".eskerignore",
-    ".gitignore",
-    ".gitattributes",
-];
-
-/// Reads `[stage]`; `set` is what `[env] set` gives to every stage.
-pub(super) fn stages(
-    section: &Section<'_>,
-    set: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, StageSpec>> {
+/// Reads `[stage]`.
+pub(super) fn stages(section: &Section<'_>) -> Result<BTreeMap<String, WrittenStage>> {
     let mut stages = BTreeMap::new();
     for (name, section) in section.sections()? {
         check_name(&name, name.text, "stage")?;
-        stages.insert(name.text.to_owned(), stage(&section, set)?);
+        stages.insert(name.text.to_owned(), stage(&section)?);
     }
     Ok(stages)
 }
 
 /// Reads a table of environment variables.
-pub(super) fn environment(section: &Section<'_>) -> Result<BTreeMap<String, String>> {
-    let mut variables = BTreeMap::new();
+pub(super) fn environment<'a>(section: &Section<'a>) -> Result<Vec<(&'a str, Text<'a>)>> {
+    let mut variables = Vec::new();
     for entry in section.entries() {
         let (name, value) = (&entry.key, section.text_of(&entry)?);
-        plain(&value)?;
-        if name.text.is_empty() || name.text.contains(['=', '\0']) {
-            return Err(name.error(format!("`{}` cannot name a variable", name.text)));
-        }
-        if name.text.starts_with("ESKER_") {
-            return Err(name.error(format!("`{}` is set by esker itself", name.text)));
-        }
-        if value.text.contains('\0') {
-            return Err(value.error("a variable cannot hold a NUL byte"));
-        }
-        variables.insert(name.text.to_owned(), value.text.to_owned());
+        check_variable(name)?;
+        variable(&value)?;
+        variables.push((name.text, value));
     }
     Ok(variables)
 }
 
-fn stage(section: &Section<'_>, set: &BTreeMap<String, String>) -> Result<StageSpec> {
-    section.only(&KNOWN, &LATER)?;
-    let mut env = set.clone();
-    if let Some(section) = section.section("env")? {
-        env.extend(environment(&section)?);
+/// Refuses what cannot name a variable, or one that esker sets.
+pub(super) fn check_variable(name: &Text<'_>) -> Result<()> {
+    if name.text.is_empty() || name.text.contains(['=', '\0']) {
+        return Err(name.error(format!("`{}` cannot name a variable", name.text)));
     }
-    Ok(StageSpec {
+    if name.text.starts_with("ESKER_") {
+        return Err(name.error(format!("`{}` is set by esker itself", name.text)));
+    }
+    Ok(())
+}
+
+fn stage(section: &Section<'_>) -> Result<WrittenStage> {
+    section.only(&KNOWN, &[])?;
+    let mut env = BTreeMap::new();
+    if let Some(section) = section.section("env")? {
+        for (name, value) in environment(&section)? {
+            env.insert(name.to_owned(), Written::new(&value));
+        }
+    }
+    let stage = WrittenStage {
         at: section.location(),
         desc: section.text("desc")?.map(|text| text.text.to_owned()),
+        matrix: matrix(section)?,
         cmd: command(section)?,
         wdir: wdir(section)?,
-        deps: deps(section)?,
-        params: params(section)?,
+        deps: written(section, "deps")?,
+        params: written(section, "params")?,
         outs: outs(section)?,
         env,
         frozen: section.flag("frozen", false)?,
@@ -80,32 +74,28 @@ fn stage(section: &Section<'_>, set: &BTreeMap<String, String>) -> Result<StageS
         needs: needs(section)?,
         timeout: timeout(section)?,
         mutex: mutex(section)?,
-    })
+    };
+    stage.check()?;
+    Ok(stage)
 }
 
-fn command(section: &Section<'_>) -> Result<Command> {
-    let script = |text: Text<'_>| {
-        plain(&text)?;
-        if text.text.trim().is_empty() {
-            return Err(text.error("`cmd` is empty"));
-        }
-        if text.text.contains('\0') {
-            return Err(text.error("`cmd` holds a NUL byte"));
-        }
-        Ok(text.text.to_owned())
-    };
+fn command(section: &Section<'_>) -> Result<WrittenCommand> {
     if section.is_list("cmd") {
-        let texts = section.texts("cmd")?.unwrap_or_default();
+        let texts = written(section, "cmd")?;
         if texts.is_empty() {
             return Err(section.error(format!("`cmd` of `[{}]` is empty", section.title())));
         }
-        let scripts = texts.into_iter().map(script).collect::<Result<_>>()?;
-        return Ok(Command::Many(scripts));
+        return Ok(WrittenCommand::Many(texts));
     }
     match section.text_or_list("cmd")? {
-        Some(text) => script(text).map(Command::One),
+        Some(text) => Ok(WrittenCommand::One(Written::new(&text))),
         None => Err(section.error(format!("`[{}]` has no `cmd`", section.title()))),
     }
+}
+
+fn written(section: &Section<'_>, key: &str) -> Result<Vec<Written>> {
+    let texts = section.texts(key)?.unwrap_or_default();
+    Ok(texts.iter().map(Written::new).collect())
 }
 
 fn wdir(section: &Section<'_>) -> Result<Option<RelPath>> {
@@ -119,108 +109,13 @@ fn wdir(section: &Section<'_>) -> Result<Option<RelPath>> {
     rel_path(&text, "wdir").map(Some)
 }
 
-fn deps(section: &Section<'_>) -> Result<Vec<DepSpec>> {
-    let mut seen = Seen::default();
-    let texts = section.texts("deps")?.unwrap_or_default();
-    texts
-        .into_iter()
-        .map(|text| {
-            plain(&text)?;
-            let target = dep_target(&text)?;
-            let shown = match &target {
-                DepTarget::Path(path) => path.to_string(),
-                DepTarget::Stage(name) => format!("@{name}"),
-            };
-            let at = seen.once(&text, shown, "deps")?;
-            Ok(DepSpec { at, target })
-        })
-        .collect()
-}
-
-fn dep_target(text: &Text<'_>) -> Result<DepTarget> {
-    let Some(name) = text.text.strip_prefix('@') else {
-        return dep_path(text, "deps").map(DepTarget::Path);
-    };
-    check_name(text, name, "stage")?;
-    Ok(DepTarget::Stage(name.to_owned()))
-}
-
-fn params(section: &Section<'_>) -> Result<Vec<ParamSpec>> {
-    let mut seen = Seen::default();
-    let texts = section.texts("params")?.unwrap_or_default();
-    texts
-        .into_iter()
-        .map(|text| {
-            plain(&text)?;
-            let (file, key) = param(&text)?;
-            let file_shown = file.as_ref().map(|file| format!("{file}:"));
-            let key_shown = key.as_ref().map_or("*".to_owned(), ToString::to_string);
-            let shown = file_shown.unwrap_or_default() + &key_shown;
-            let at = seen.once(&text, shown, "params")?;
-            Ok(ParamSpec { at, file, key })
-        })
-        .collect()
-}
-
-/// Splits at the first `:` outside quotes, so that a quoted segment of a key may hold one.
-fn param(text: &Text<'_>) -> Result<(Option<DepPath>, Option<KeyPath>)> {
-    let (file, key) = match colon(text.text) {
-        None => (None, text.text),
-        Some(at) => (Some(&text.text[..at]), &text.text[at + 1..]),
-    };
-    let file = match file {
-        Some(file) => {
-            let part = Text {
-                text: file,
-                ..text.clone()
-            };
-            Some(dep_path(&part, "params")?)
-        }
-        None => None,
-    };
-    if key == "*" {
-        if file.is_none() {
-            return Err(text.error("`*` needs a file before it, like `params.yaml:*`"));
-        }
-        return Ok((file, None));
-    }
-    let key = key.parse::<KeyPath>();
-    Ok((
-        file,
-        Some(key.map_err(|error| text.error(error.to_string()))?),
-    ))
-}
-
-fn colon(text: &str) -> Option<usize> {
-    let (mut quoted, mut escaped) = (false, false);
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b':' if !quoted => return Some(at),
-            _ => {}
-        }
-    }
-    None
-}
-
-fn outs(section: &Section<'_>) -> Result<Vec<OutSpec>> {
-    let mut seen = Seen::default();
+fn outs(section: &Section<'_>) -> Result<Vec<(Written, OutOptions)>> {
     let items = section.items("outs", true)?.unwrap_or_default();
-    items
-        .into_iter()
-        .map(|item| {
-            let (text, options) = out_text(item)?;
-            plain(&text)?;
-            let path = rel_path(&text, "outs")?;
-            if NOT_OUTS.contains(&path.name()) {
-                return Err(text.error(format!("`{path}` cannot be an output of a stage")));
-            }
-            let at = seen.once(&text, path.to_string(), "outs")?;
-            Ok(OutSpec { at, path, options })
-        })
-        .collect()
+    let outs = items.into_iter().map(|item| {
+        let (text, options) = out_text(item)?;
+        Ok((Written::new(&text), options))
+    });
+    outs.collect()
 }
 
 fn out_text(item: ListItem<'_>) -> Result<(Text<'_>, OutOptions)> {
@@ -241,7 +136,7 @@ fn out_text(item: ListItem<'_>) -> Result<(Text<'_>, OutOptions)> {
 }
 
 /// The name of a remote, which may stand in the settings of a clone alone.
-fn remote_name(section: &Section<'_>) -> Result<Option<String>> {
+pub(super) fn remote_name(section: &Section<'_>) -> Result<Option<String>> {
     let Some(text) = section.text("remote")? else {
         return Ok(None);
     };
@@ -299,7 +194,7 @@ fn needs(section: &Section<'_>) -> Result<Vec<(String, Location)>> {
         .into_iter()
         .map(|text| {
             plain(&text)?;
-            check_name(&text, text.text, "stage")?;
+            check_stage(&text, text.text)?;
             let at = seen.once(&text, text.text.to_owned(), "needs")?;
             Ok((text.text.to_owned(), at))
         })

@@ -132,6 +132,19 @@ impl<'a> Text<'a> {
         self.source.error(&span, message)
     }
 
+    /// The places from each `opening` to the next `closing`, as they stand in the file.
+    pub(super) fn places_between(&self, opening: &str, closing: &str) -> Vec<Location> {
+        let raw = self.source.text.get(self.span.clone()).unwrap_or_default();
+        let starts = raw.match_indices(opening);
+        let places = starts.map(|(at, _)| {
+            let length = raw[at..].find(closing).map(|end| end + closing.len());
+            let start = self.span.start + at;
+            let span = start..start + length.unwrap_or(opening.len());
+            self.source.location(&span)
+        });
+        places.collect()
+    }
+
     /// Complains about a key without showing what stands behind it, or anything else of its line.
     pub(super) fn error_about_secret(&self, key: &str, message: &str) -> Error {
         let mut at = self.location();

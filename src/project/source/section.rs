@@ -9,6 +9,7 @@ use super::{Source, Text};
 use crate::project::manifest::Location;
 use crate::project::{Error, Result};
 use crate::suggest::closest;
+use crate::value::Value as Data;
 
 /// A table of a text, with its title as people write it (`stage.train`; the root has none).
 pub(in crate::project) struct Section<'a> {
@@ -173,6 +174,53 @@ impl<'a> Section<'a> {
         Ok(items.map(|items| items.into_iter().filter_map(ListItem::into_text).collect()))
     }
 
+    /// A list of tables, inline or under headers of their own.
+    pub(in crate::project) fn tables(&self, key: &str) -> Result<Option<Vec<Section<'a>>>> {
+        self.find(key, |entry| {
+            let tables = self.tables_of(entry);
+            tables.ok_or_else(|| self.wrong_type(entry, "a list of tables"))
+        })
+    }
+
+    fn tables_of(&self, entry: &Entry<'a>) -> Option<Vec<Section<'a>>> {
+        let section = |table: &'a dyn TableLike, span: Option<Range<usize>>| Section {
+            source: self.source,
+            title: self.path_of(entry.key.text),
+            at: span.unwrap_or_else(|| entry.key.span.clone()),
+            table,
+        };
+        if let Some(tables) = entry.item.as_array_of_tables() {
+            let tables = tables.iter().map(|table| section(table, table.span()));
+            return Some(tables.collect());
+        }
+        let tables = entry.item.as_array()?.iter().map(|value| {
+            let table = value.as_inline_table()?;
+            Some(section(table, value.span()))
+        });
+        tables.collect()
+    }
+
+    /// The list that an entry must hold: any values, and where each stands.
+    pub(in crate::project) fn values_of(&self, entry: &Entry<'a>) -> Result<Vec<(Data, Location)>> {
+        let list = entry.item.as_array();
+        let list = list.ok_or_else(|| self.wrong_type(entry, "a list"))?;
+        let values = list.iter().map(|value| {
+            let span = value.span().unwrap_or_else(|| self.at.clone());
+            let at = self.source.location(&span);
+            match data(value) {
+                Some(data) => Ok((data, at)),
+                None => Err(self.source.error(&span, NO_DATES)),
+            }
+        });
+        values.collect()
+    }
+
+    /// The value that an entry holds, of any type but a date.
+    pub(in crate::project) fn value_of(&self, entry: &Entry<'a>) -> Result<Data> {
+        let value = entry.item.as_value().and_then(data);
+        value.ok_or_else(|| entry.value().error(NO_DATES))
+    }
+
     /// Whether the value of a key is a list.
     pub(in crate::project) fn is_list(&self, key: &str) -> bool {
         self.table.get(key).is_some_and(Item::is_array)
@@ -230,11 +278,8 @@ impl<'a> Section<'a> {
             ("", false) => format!("unknown key {shown} outside any section"),
             (title, _) => format!("unknown key {shown} in `[{title}]`"),
         };
-        let mut error = entry.key.error(message);
-        if let Error::Manifest { suggestion, .. } = &mut error {
-            *suggestion = closest(entry.key.text, known.iter().copied()).map(str::to_owned);
-        }
-        error
+        let word = closest(entry.key.text, known.iter().copied()).map(str::to_owned);
+        entry.key.error(message).suggesting(word)
     }
 
     fn shown(&self, entry: &Entry<'a>) -> String {
@@ -280,6 +325,29 @@ impl<'a> ListItem<'a> {
         match self {
             Self::Text(text) => Some(text),
             Self::Section(_) => None,
+        }
+    }
+}
+
+const NO_DATES: &str = "a date or a section cannot stand here: write a date as a string";
+
+/// A value of any type but a date. The parser of TOML has bounded the depth.
+fn data(value: &Value) -> Option<Data> {
+    match value {
+        Value::String(text) => Some(Data::String(text.value().clone())),
+        Value::Integer(number) => Some(Data::Int(*number.value())),
+        Value::Float(number) => Some(Data::Float(*number.value())),
+        Value::Boolean(truth) => Some(Data::Bool(*truth.value())),
+        Value::Datetime(_) => None,
+        Value::Array(items) => {
+            let items: Option<Vec<Data>> = items.iter().map(data).collect();
+            items.map(Data::List)
+        }
+        Value::InlineTable(table) => {
+            let entries = table.iter();
+            let entries = entries.map(|(key, value)| Some((key.to_owned(), data(value)?)));
+            let entries: Option<std::collections::BTreeMap<String, Data>> = entries.collect();
+            entries.map(Data::Table)
         }
     }
 }

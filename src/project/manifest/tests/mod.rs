@@ -22,6 +22,17 @@ fn parse(text: &str) -> Manifest {
     }
 }
 
+/// The stages of a manifest without a matrix or an expression.
+fn plain_stages(manifest: &Manifest) -> BTreeMap<String, StageSpec> {
+    let mut plain = |written: &Written, _| Ok(vec![written.text.clone()]);
+    let stages = manifest.stages.iter();
+    let stages = stages.map(|(name, stage)| {
+        let stage = stage.filled::<Error>(&manifest.env, &mut plain).unwrap();
+        (name.clone(), stage)
+    });
+    stages.collect()
+}
+
 /// How the edge will print it, nearly.
 fn refusal(text: &str) -> String {
     let error = match Manifest::parse(text) {

@@ -53,15 +53,15 @@ fn the_project_and_its_environment_are_read() {
     assert_eq!(manifest.name.as_deref(), Some("reviews"));
     let files: Vec<&str> = manifest.params.iter().map(DepPath::as_str).collect();
     assert_eq!(files, ["params.yaml", "conf/more.toml"]);
-    assert_eq!(manifest.shell.unwrap(), ["sh", "-ec"]);
+    assert_eq!(manifest.shell.as_ref().unwrap(), &["sh", "-ec"]);
     assert_eq!(manifest.env["PYTHONHASHSEED"], "0");
-    assert_eq!(manifest.stages["prepare"].env, manifest.env);
+    assert_eq!(plain_stages(&manifest)["prepare"].env, manifest.env);
 }
 
 #[test]
 fn a_stage_is_read_with_the_place_of_each_item() {
     let manifest = Manifest::parse(WHOLE).unwrap();
-    let train = &manifest.stages["train"];
+    let train = &plain_stages(&manifest)["train"];
     assert_eq!(train.desc.as_deref(), Some("Fit the classifier"));
     assert_eq!(train.cmd, Command::One("python src/train.py".to_owned()));
     assert_eq!(train.wdir.as_ref().unwrap().as_str(), "src");
@@ -84,7 +84,7 @@ fn a_stage_is_read_with_the_place_of_each_item() {
 #[test]
 fn paths_lose_a_leading_dot_and_a_trailing_slash() {
     let manifest = Manifest::parse(WHOLE).unwrap();
-    let prepare = &manifest.stages["prepare"];
+    let prepare = &plain_stages(&manifest)["prepare"];
     let paths: Vec<String> = prepare
         .deps
         .iter()
@@ -106,7 +106,7 @@ fn paths_lose_a_leading_dot_and_a_trailing_slash() {
 #[test]
 fn params_are_a_key_or_a_file_and_a_key_or_a_whole_file() {
     let manifest = Manifest::parse(WHOLE).unwrap();
-    let shown: Vec<(Option<String>, Option<Vec<String>>)> = manifest.stages["train"]
+    let shown: Vec<(Option<String>, Option<Vec<String>>)> = plain_stages(&manifest)["train"]
         .params
         .iter()
         .map(|param| {
@@ -128,7 +128,7 @@ fn params_are_a_key_or_a_file_and_a_key_or_a_whole_file() {
 #[test]
 fn a_stage_says_how_it_runs_and_how_its_outputs_are_kept() {
     let manifest = Manifest::parse(WHOLE).unwrap();
-    let train = &manifest.stages["train"];
+    let train = &plain_stages(&manifest)["train"];
     assert_eq!(train.timeout, Some(Duration::from_secs(5400)));
     assert_eq!(train.mutex, ["gpu0", "disk"]);
     assert_eq!(train.outs[0].options, OutOptions::default());
@@ -207,7 +207,7 @@ fn any_way_to_write_a_table_will_do() {
         "[stage.a]\ncmd = 'x'\n[stage.a.env]\nA = '''1'''\n",
     ];
     for text in ways {
-        let stages = parse(text).stages;
+        let stages = plain_stages(&parse(text));
         assert_eq!(stages["a"].cmd, Command::One("x".to_owned()), "{text}");
         assert_eq!(stages["a"].env["A"], "1", "{text}");
     }

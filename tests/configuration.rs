@@ -1,0 +1,233 @@
+//! What `esker.toml` says of stages, in real runs: matrices, expressions, params, the environment.
+
+use crate::common::Sandbox;
+
+const NOTHING: [&str; 0] = [];
+
+const MATRIX: &str = r#"
+[stage.prepare]
+cmd = "echo prepare >> $RUNS; echo ready > ready.txt"
+outs = ["ready.txt"]
+
+[stage.train]
+matrix = { model = ["linear", "gbm"], depth = [1, 2], exclude = [{ model = "linear", depth = 2 }] }
+cmd = "echo ${{ matrix.model }} ${{ matrix.depth }} >> $RUNS; echo ${{ params.train.lr }} > models/${{ matrix.model }}-${{ matrix.depth }}"
+deps = ["conf/${{ matrix.model }}.yaml", "@prepare"]
+params = ["conf/${{ matrix.model }}.yaml:*"]
+outs = ["models/${{ matrix.model }}-${{ matrix.depth }}"]
+
+[stage.compare]
+cmd = "echo compare >> $RUNS; cat models/* > compared.txt"
+deps = ["@train"]
+outs = ["compared.txt"]
+"#;
+
+fn matrix() -> Sandbox {
+    let sandbox = Sandbox::project();
+    sandbox.write("params.yaml", "train:\n  lr: 0.001\n");
+    sandbox.write("conf/linear.yaml", "penalty: l2\n");
+    sandbox.write("conf/gbm.yaml", "leaves: 31\n");
+    sandbox.append("esker.toml", MATRIX);
+    sandbox
+}
+
+/// A project with this text at the end of its `esker.toml`.
+fn project(text: &str) -> Sandbox {
+    let sandbox = Sandbox::project();
+    sandbox.append("esker.toml", text);
+    sandbox
+}
+
+#[test]
+fn a_matrix_runs_a_stage_for_each_cell() {
+    let sandbox = matrix();
+    sandbox.ok("repro");
+    assert_eq!(
+        sandbox.runs(),
+        ["prepare", "gbm 1", "gbm 2", "linear 1", "compare"]
+    );
+    assert_eq!(sandbox.read("compared.txt"), "0.001\n0.001\n0.001\n");
+    sandbox.ok("repro");
+    assert_eq!(sandbox.runs(), NOTHING);
+    let lock = sandbox.read("esker.lock");
+    let block = lock
+        .split("\n\n")
+        .find(|block| block.contains("[stage.\"train@gbm-2\"]\n"));
+    insta::assert_snapshot!(block.unwrap(), @r#"
+    [stage."train@gbm-2"]
+    cmd = "echo gbm 2 >> $RUNS; echo 0.001 > models/gbm-2"
+    run = "6646d97048a8f684"
+    "#);
+    let params: Vec<&str> = lock
+        .split("\n\n")
+        .filter(|block| block.contains("train@linear-1\".params"))
+        .collect();
+    insta::assert_snapshot!(params.join("\n"), @r#"
+    [stage."train@linear-1".params."conf/linear.yaml"]
+    penalty = "l2"
+    [stage."train@linear-1".params."params.yaml"]
+    "train.lr" = 0.001
+    "#);
+}
+
+#[test]
+fn a_cell_is_stale_by_itself() {
+    let sandbox = matrix();
+    sandbox.ok("repro");
+    sandbox.runs();
+    sandbox.edit("conf/gbm.yaml", "31", "63");
+    sandbox.ok("repro");
+    assert_eq!(sandbox.runs(), ["gbm 1", "gbm 2"]);
+    // What the other values were is known.
+    sandbox.edit("conf/gbm.yaml", "63", "31");
+    sandbox.ok("repro");
+    assert_eq!(sandbox.runs(), NOTHING);
+    sandbox.edit("params.yaml", "0.001", "0.1");
+    insta::assert_snapshot!(sandbox.esker("why train@linear-1"), @"
+    exit: 0
+    --- stdout
+    train@linear-1 would run, because:
+      cmd changed
+      train.lr 0.001 → 0.1 (params.yaml)
+    It last ran for [time]
+    ");
+    // A value more makes a cell more, and touches no other.
+    sandbox.edit("params.yaml", "0.1", "0.001");
+    sandbox.edit("esker.toml", "depth = [1, 2]", "depth = [3, 1, 2]");
+    let before = sandbox.read("esker.lock");
+    sandbox.ok("repro");
+    assert_eq!(sandbox.runs(), ["gbm 3", "linear 3", "compare"]);
+    let after = sandbox.read("esker.lock");
+    for block in before
+        .split("\n\n")
+        .filter(|block| block.contains("train@"))
+    {
+        assert!(after.contains(block), "{block}");
+    }
+    // A value less drops its block, and says so.
+    sandbox.edit("esker.toml", "depth = [3, 1, 2]", "depth = [1, 2]");
+    let output = sandbox.esker("repro");
+    assert!(output.stderr.contains("- train@gbm-3"), "{output}");
+    assert!(!sandbox.read("esker.lock").contains("gbm-3"));
+}
+
+#[test]
+fn a_matrix_without_its_value_says_where() {
+    let sandbox = project("[stage.a]\ncmd = 'x ${{ matrix.modle }}'\nmatrix = { model = [1] }\n");
+    let output = sandbox.esker("repro");
+    insta::assert_snapshot!(output, @"
+    exit: 2
+    --- stderr
+    error[E0213]: `a@1` has no `matrix.modle`
+      esker.toml:31   cmd = 'x ${{ matrix.modle }}'
+                               ^^^^^^^^^^^^^^^^^^^
+
+    hint: did you mean `matrix.model`?
+    ");
+    assert!(!sandbox.exists("esker.lock"));
+}
+
+#[test]
+fn params_of_three_formats_say_the_same() {
+    let text = "[stage.FORMAT]\ncmd = 'echo x > FORMAT.out'\nparams = ['p.FORMAT:a.b', 'p.FORMAT:l']\nouts = ['FORMAT.out']\n";
+    let formats = ["yaml", "toml", "json"];
+    let sandbox = project(
+        &formats
+            .map(|format| text.replace("FORMAT", format))
+            .concat(),
+    );
+    sandbox.write("p.yaml", "a: {b: 1.5, c: 2}\nl: [1, x]\n");
+    sandbox.write("p.toml", "a = { b = 1.5, c = 2 }\nl = [1, \"x\"]\n");
+    sandbox.write(
+        "p.json",
+        "{\"a\": {\"b\": 1.5, \"c\": 2}, \"l\": [1, \"x\"]}",
+    );
+    sandbox.ok("repro");
+    let lock = sandbox.read("esker.lock");
+    for format in formats {
+        let block =
+            format!("[stage.{format}.params.\"p.{format}\"]\n\"a.b\" = 1.5\nl = [1, \"x\"]\n");
+        assert!(lock.contains(&block), "{lock}");
+        // Another key of the file may change freely.
+        sandbox.edit(&format!("p.{format}"), "2", "3");
+    }
+    let output = sandbox.esker("status --check");
+    assert_eq!(output.code, 0, "{output}");
+}
+
+#[test]
+fn the_environment_is_set_read_and_passed_on() {
+    let mut sandbox = project(
+        r#"
+[env]
+run = ["env", "WRAPPED=yes"]
+deps = ["tools.lock"]
+set = { SEED = "7" }
+pass = ["TOKEN"]
+[stage.a]
+cmd = "echo $SEED $WRAPPED $AUTH ${{ env.TOKEN }} ${{ env.SEED }} > out"
+env = { AUTH = "Bearer ${{ env.TOKEN }}" }
+outs = ["out"]
+"#,
+    );
+    sandbox.write("tools.lock", "1\n");
+    let unset = sandbox.esker("repro");
+    assert_eq!(unset.code, 1, "{unset}");
+    assert!(
+        unset.stderr.contains("`env.TOKEN`, which is not set"),
+        "{unset}"
+    );
+    assert!(!sandbox.exists("out"));
+    sandbox.set("TOKEN", "hunter2");
+    sandbox.ok("repro");
+    assert_eq!(sandbox.read("out"), "7 yes Bearer hunter2 hunter2 7\n");
+    let lock = sandbox.read("esker.lock");
+    assert!(!lock.contains("hunter2"), "{lock}");
+    let block = lock.split("\n[stage.a.outs").next().unwrap();
+    insta::assert_snapshot!(&block[block.find("[stage.a]").unwrap()..], @r#"
+    [stage.a]
+    cmd = "echo $SEED $WRAPPED $AUTH ${{ env.TOKEN }} 7 > out"
+    run = "69e205a432ba17d1"
+
+    [stage.a.deps]
+    "tools.lock" = "b3:50cc1102b1c612e6962547aacdcef9a400d4416ef8dd9388e885991853c400c9"
+
+    [stage.a.env]
+    AUTH = "Bearer ${{ env.TOKEN }}"
+    SEED = "7"
+    "#);
+    // Another value of what is passed on, and another wrapper, rerun nothing.
+    sandbox.set("TOKEN", "other");
+    sandbox.edit("esker.toml", "WRAPPED=yes", "WRAPPED=no");
+    let output = sandbox.esker("status --check");
+    assert_eq!(output.code, 0, "{output}");
+    sandbox.write("tools.lock", "2\n");
+    let output = sandbox.esker("why a");
+    assert!(output.stdout.contains("tools.lock changed"), "{output}");
+}
+
+#[test]
+fn a_secret_is_recorded_as_its_hash_with_a_warning() {
+    let sandbox =
+        project("[stage.a]\ncmd = 'echo x > out'\nparams = ['params.yaml:*']\nouts = ['out']\n");
+    sandbox.write("params.yaml", "lr: 1\napi:\n  token: hunter2\n");
+    let output = sandbox.esker("repro");
+    insta::assert_snapshot!(output, @"
+    exit: 0
+    --- stderr
+    ▶ a           first run
+    ✓ a           [time]  out 2 B
+    warning: `params.yaml:api.token` looks like a secret: only its hash is recorded. Pass it on by `[env] pass` instead
+    Ran 1 stage in [time]
+    next: git add esker.toml esker.lock .gitignore params.yaml && git commit
+    ");
+    let lock = sandbox.read("esker.lock");
+    assert!(
+        lock.contains("\"api.token\" = \"hash:") && !lock.contains("hunter2"),
+        "{lock}"
+    );
+    sandbox.edit("params.yaml", "hunter2", "hunter3");
+    let output = sandbox.esker("status --check");
+    assert_eq!(output.code, 1, "{output}");
+    assert!(!output.stdout.contains("hunter"), "{output}");
+}
