@@ -7,6 +7,10 @@
 //!
 //! This room never touches the disk.
 
+mod pattern;
+
+pub use pattern::Pattern;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

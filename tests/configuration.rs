@@ -231,3 +231,94 @@ fn a_secret_is_recorded_as_its_hash_with_a_warning() {
     assert_eq!(output.code, 1, "{output}");
     assert!(!output.stdout.contains("hunter"), "{output}");
 }
+
+const GLOBS: &str = r#"
+[stage.prepare]
+cmd = "echo prepare >> $RUNS; mkdir -p data/a; echo 1 > data/a/x.csv; echo 2 > data/a/y.txt"
+outs = ["data/a"]
+
+[stage.count]
+cmd = "echo count >> $RUNS; cat conf/*.yaml data/*/*.csv > count.txt"
+deps = ["conf/*.yaml", "data/*/*.csv"]
+outs = ["count.txt"]
+"#;
+
+#[test]
+fn a_glob_is_one_line_and_follows_what_it_matches() {
+    let sandbox = project(GLOBS);
+    sandbox.write("conf/a.yaml", "a: 1\n");
+    sandbox.write("conf/b.yaml", "b: 1\n");
+    sandbox.write("conf/deep/c.yaml", "c: 1\n");
+    sandbox.ok("repro");
+    // What lies in an output is matched too, so its stage comes first.
+    assert_eq!(sandbox.runs(), ["prepare", "count"]);
+    let lock = sandbox.read("esker.lock");
+    let deps = lock
+        .split("\n\n")
+        .find(|block| block.starts_with("[stage.count.deps]"));
+    insta::assert_snapshot!(deps.unwrap(), @r#"
+    [stage.count.deps]
+    "conf/*.yaml" = "b3:9954f079c0ceac369a1016a05546d0beefd04c406b00c1d69d803e2e960b41e6"
+    "data/*/*.csv" = "b3:97b235ea33ceffb37d3c0b0ba28ed6b4344ed20d810b6a1a67de713024b78412"
+    "#);
+    let fresh = |sandbox: &Sandbox| sandbox.esker("status --check").code == 0;
+    assert!(fresh(&sandbox));
+    // Not matched: deeper, another ending, ignored.
+    sandbox.write("conf/deep/c.yaml", "c: 2\n");
+    sandbox.write("conf/a.json", "{}");
+    sandbox.write("conf/.gitignore", "local.yaml\n");
+    sandbox.write("conf/local.yaml", "x: 1\n");
+    assert!(fresh(&sandbox));
+    for (file, text) in [("conf/a.yaml", "a: 2\n"), ("conf/new.yaml", "n: 1\n")] {
+        sandbox.write(file, text);
+        let why = sandbox.ok("why count");
+        assert!(why.contains("conf/*.yaml changed"), "{why}");
+        sandbox.ok("repro");
+        assert_eq!(sandbox.runs(), ["count"]);
+    }
+    sandbox.commit("Globs");
+    let clone = sandbox.clone_to("clone");
+    // The data is not there, and counts as it was recorded.
+    insta::assert_snapshot!(clone.esker("lock --check"), @"
+    exit: 0
+    --- stdout
+    The lock says what the project says
+    ");
+}
+
+#[test]
+fn a_glob_that_matches_nothing_stops_before_anything_runs() {
+    let sandbox = project(GLOBS);
+    let output = sandbox.esker("repro");
+    insta::assert_snapshot!(output, @r#"
+    exit: 2
+    --- stderr
+    error[E0203]: `count` needs `conf/*.yaml`, which matches nothing
+      esker.toml:37   deps = ["conf/*.yaml", "data/*/*.csv"]
+                              ^^^^^^^^^^^^^ no stage writes it, nothing tracks it
+    "#);
+    assert_eq!(sandbox.runs(), NOTHING);
+    assert!(!sandbox.exists("esker.lock"));
+}
+
+#[test]
+fn a_glob_of_tracked_data_follows_it() {
+    let sandbox = project(
+        "[stage.a]\ncmd = 'cat raw/*/*.csv > out'\ndeps = ['raw/*', 'data/**/*.csv']\nouts = ['out']\n",
+    );
+    sandbox.write("raw/one/x.csv", "1\n");
+    sandbox.write("raw/two/x.csv", "2\n");
+    sandbox.write("data/b/c.csv", "3\n");
+    sandbox.ok("add raw/one raw/two");
+    sandbox.ok("repro");
+    sandbox.write("raw/two/y.csv", "2\n");
+    let output = sandbox.esker("repro");
+    assert_eq!(output.code, 1, "{output}");
+    assert!(output.stderr.contains("esker add raw/two"), "{output}");
+    sandbox.ok("add raw/two");
+    let why = sandbox.ok("why a");
+    assert!(
+        why.contains("raw/* changed") && !why.contains("data/**"),
+        "{why}"
+    );
+}

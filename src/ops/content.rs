@@ -153,7 +153,7 @@ pub(super) fn recorded_writer(lock: &Lock, path: &RelPath) -> Option<String> {
 /// The stages with a dependency that is a path, lies in it, or holds it.
 pub(super) fn readers(site: &Site<'_>, path: &RelPath) -> Result<Vec<String>> {
     let reads = |target: &DepTarget| match target {
-        DepTarget::Path(dep) => dep.inside().is_some_and(|dep| dep.overlaps(path)),
+        DepTarget::Path(dep) => dep.touches(path),
         DepTarget::Stage(_) => false,
     };
     let stages = site.stages()?.into_iter();

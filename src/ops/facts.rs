@@ -130,7 +130,7 @@ impl<'s> Observer<'s> {
         let touched = |path: &RelPath| paths.iter().any(|changed| changed.overlaps(path));
         self.outs.retain(|path, _| !touched(path));
         self.deps
-            .retain(|path, _| !path.inside().is_some_and(|path| touched(&path)));
+            .retain(|dep, _| !paths.iter().any(|changed| dep.touches(changed)));
         self.params
             .retain(|path, _| !path.inside().is_some_and(|path| touched(&path)));
         self.no_params

@@ -154,7 +154,12 @@ fn dep_hash(
     record: Option<&StageRecord>,
 ) -> Result<Option<DepHash>> {
     let recorded = || record.and_then(|record| record.deps.get(path)).cloned();
-    if let Some(inside) = path.inside() {
+    if path.is_pattern() {
+        let stored = content::stored(lock);
+        if stored.keys().any(|root| path.touches(root)) {
+            return Ok(recorded());
+        }
+    } else if let Some(inside) = path.inside() {
         let stored = content::stored(lock);
         if let Some(source) = stored.get(&inside) {
             return Ok(Some(content::dep_hash(source)));

@@ -22,7 +22,7 @@ use crate::pipeline::{
 use crate::progress::{Event, StageOutcome};
 use crate::project::Lock;
 use crate::tree::Entry;
-use crate::workspace::{Park, Parked, Placed};
+use crate::workspace::{Found, Park, Parked, Placed};
 
 /// How to reproduce.
 #[derive(Clone, Debug, Default)]
@@ -263,8 +263,14 @@ impl<'s> Repro<'s> {
 
     /// Stops before anything runs if an input cannot be had, or is not what its record says.
     fn check_inputs(&mut self, wanted: &BTreeSet<String>) -> Result<()> {
-        let root = &self.site.layout.root;
-        let exists = |path: &DepPath| path.to_path(root).symlink_metadata().is_ok();
+        let site = self.site;
+        let exists = |path: &DepPath| match path.is_pattern() {
+            true => {
+                let found = site.scanner(&mut site.index()).scan_dep(path, &[]);
+                found.is_ok_and(|found| found != Found::Missing)
+            }
+            false => path.to_path(&site.layout.root).symlink_metadata().is_ok(),
+        };
         let tracked: Vec<RelPath> = self.lock.data.keys().cloned().collect();
         self.graph.check_sources(wanted, &tracked, &exists)?;
         self.check_params(wanted)?;
@@ -304,11 +310,8 @@ impl<'s> Repro<'s> {
 
     fn tracked_inputs(&self, wanted: &BTreeSet<String>) -> Vec<RelPath> {
         let stages = wanted.iter().map(|name| &self.graph.stages()[name]);
-        let deps: BTreeSet<RelPath> = stages
-            .flat_map(|stage| &stage.deps)
-            .filter_map(DepPath::inside)
-            .collect();
-        let read = |path: &&RelPath| deps.iter().any(|dep| dep.overlaps(path));
+        let deps: BTreeSet<&DepPath> = stages.flat_map(|stage| &stage.deps).collect();
+        let read = |path: &&RelPath| deps.iter().any(|dep| dep.touches(path));
         self.lock.data.keys().filter(read).cloned().collect()
     }
 

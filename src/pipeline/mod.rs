@@ -48,7 +48,10 @@ pub enum Error {
         at: Box<Location>,
     },
     /// A dependency that is not there, that no stage writes and nothing tracks.
-    #[error("`{stage}` needs `{path}`, which does not exist")]
+    #[error("{}", match path.contains(['*', '?', '[']) {
+        true => format!("`{stage}` needs `{path}`, which matches nothing"),
+        false => format!("`{stage}` needs `{path}`, which does not exist"),
+    })]
     MissingDep {
         /// The stage.
         stage: String,

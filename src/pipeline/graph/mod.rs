@@ -162,6 +162,10 @@ impl Graph {
 
     /// Whether a stage writes it or something in it, or it is tracked or holds what is.
     fn is_written(&self, path: &DepPath, tracked: &Places<()>) -> bool {
+        if path.is_pattern() {
+            let mut known = touched(path, tracked);
+            return touched(path, &self.outs).next().is_some() || known.next().is_some();
+        }
         path.inside().is_some_and(|path| {
             self.outs.overlapping(&path).is_some() || tracked.overlapping(&path).is_some()
         })
@@ -310,11 +314,31 @@ fn needed_by(
     let by_order = stage.spec.needs.iter().map(|(name, _)| name);
     let named = by_data.chain(by_order).flat_map(|name| group(stages, name));
     let mut needed: BTreeSet<String> = named.map(|(name, _)| name.clone()).collect();
-    for path in stage.deps.iter().filter_map(DepPath::inside) {
-        let writers = outs.holding(&path).into_iter().chain(outs.below(&path));
-        needed.extend(writers.map(|(_, out)| out.stage.clone()));
+    for dep in &stage.deps {
+        needed.extend(writers(dep, outs).into_iter().map(|out| out.stage.clone()));
     }
     needed
+}
+
+/// The outputs that a dependency is, lies in, holds, or matches.
+fn writers<'o>(dep: &DepPath, outs: &'o Places<Out>) -> Vec<&'o Out> {
+    if dep.is_pattern() {
+        return touched(dep, outs).collect();
+    }
+    let Some(path) = dep.inside() else {
+        return Vec::new();
+    };
+    let held = outs.holding(&path).into_iter().chain(outs.below(&path));
+    held.map(|(_, out)| out).collect()
+}
+
+/// What lies at the paths that a pattern touches.
+fn touched<'p, T>(pattern: &DepPath, places: &'p Places<T>) -> impl Iterator<Item = &'p T> {
+    let is_touched = |path: &str| RelPath::parse(path).is_ok_and(|path| pattern.touches(&path));
+    places
+        .iter()
+        .filter(move |(path, _)| is_touched(path))
+        .map(|(_, value)| value)
 }
 
 fn places(paths: &[RelPath]) -> Places<()> {

@@ -386,7 +386,11 @@ fn the_second_of_two_expressions_and_one_far_below_are_found() {
 fn what_comes_of_filling_in_is_judged_like_what_is_written() {
     let cases = [
         ("deps = ['${{ matrix.x }}/y']", "`/a/y` is absolute", "'/a'"),
-        ("outs = ['o/${{ matrix.x }}']", "patterns in `outs`", "'a*'"),
+        (
+            "outs = ['o/${{ matrix.x }}']",
+            "a pattern cannot stand in `outs`",
+            "'a*'",
+        ),
         (
             "params = ['${{ matrix.x }}']",
             "`a..b` is not a key like `train.lr`",

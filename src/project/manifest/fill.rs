@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::paths::{Complain, Seen, check_stage, dep_path, rel_path};
+use super::paths::{Complain, Seen, check_stage, dep_or_pattern, dep_path, rel_path};
 use super::written::{Slot, Written, WrittenCommand, WrittenStage};
 use super::{Command, DepSpec, DepTarget, Location, OutSpec, ParamSpec, StageSpec};
 use crate::path::DepPath;
@@ -168,7 +168,7 @@ pub(super) fn dep(text: &impl Complain, seen: &mut Seen) -> Result<DepSpec> {
 
 fn dep_target(text: &impl Complain) -> Result<DepTarget> {
     let Some(name) = text.text().strip_prefix('@') else {
-        return dep_path(text, "deps").map(DepTarget::Path);
+        return dep_or_pattern(text).map(DepTarget::Path);
     };
     check_stage(text, name)?;
     Ok(DepTarget::Stage(name.to_owned()))

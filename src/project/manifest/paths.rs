@@ -47,7 +47,17 @@ pub(super) fn plain(text: &Text<'_>) -> Result<()> {
 /// A dependency or params file.
 pub(super) fn dep_path(text: &impl Complain, field: &str) -> Result<DepPath> {
     no_pattern(text, field)?;
-    DepPath::parse(normal(text.text())).map_err(|error| text.error(error.to_string()))
+    dep_or_pattern(text)
+}
+
+/// A dependency or params file, or a pattern.
+pub(super) fn dep_or_pattern(text: &impl Complain) -> Result<DepPath> {
+    let path = DepPath::parse(normal(text.text()));
+    let path = path.map_err(|error| text.error(error.to_string()))?;
+    match path.pattern().transpose() {
+        Ok(_) => Ok(path),
+        Err(error) => Err(text.error(error.to_string())),
+    }
 }
 
 /// A path inside the project.
@@ -124,7 +134,7 @@ impl Seen {
 
 fn no_pattern(text: &impl Complain, field: &str) -> Result<()> {
     if text.text().contains(['*', '?', '[']) {
-        let message = format!("patterns in `{field}` are not in this version of esker");
+        let message = format!("a pattern cannot stand in `{field}`: only in `deps`");
         return Err(text.error(message));
     }
     Ok(())

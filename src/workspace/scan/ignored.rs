@@ -91,6 +91,17 @@ impl Ignored {
     /// The rules that hold in a directory of the project, without those of its own files. git's
     /// begin at the top of the repository, esker's at the project.
     pub(super) fn above(root: &Path, dir: &RelPath) -> fs::Result<Self> {
+        let mut ignored = Self::around(root)?.enter(root)?;
+        let mut parents: Vec<RelPath> = dir.ancestors().collect();
+        parents.reverse();
+        for parent in parents {
+            ignored = ignored.enter(&parent.to_path(root))?;
+        }
+        Ok(ignored)
+    }
+
+    /// The rules that hold in the directory of the project, without those of its own files.
+    pub(super) fn around(root: &Path) -> fs::Result<Self> {
         let mut ignored = Self::default();
         let top = repository_top(root);
         if let Some(top) = top {
@@ -100,12 +111,6 @@ impl Ignored {
             for dir in outer.into_iter().rev() {
                 ignored.git = add(ignored.git, dir, &dir.join(GIT_FILE))?;
             }
-        }
-        let mut ignored = ignored.enter(root)?;
-        let mut parents: Vec<RelPath> = dir.ancestors().collect();
-        parents.reverse();
-        for parent in parents {
-            ignored = ignored.enter(&parent.to_path(root))?;
         }
         Ok(ignored)
     }

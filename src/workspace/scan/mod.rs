@@ -1,5 +1,6 @@
 //! Reads files and directories into ids and trees.
 
+mod glob;
 mod ignored;
 mod read;
 mod walk;
@@ -95,6 +96,9 @@ impl Scanner<'_> {
 
     /// Reads a dependency, which may lie beside the project (then: a plain file).
     pub fn scan_dep(&mut self, path: &DepPath, tracked: &[RelPath]) -> Result<Found> {
+        if let Some(pattern) = path.pattern() {
+            return self.scan_pattern(&pattern?, tracked);
+        }
         if let Some(inside) = path.inside() {
             return self.scan(&inside, Rules::Dependency(tracked));
         }

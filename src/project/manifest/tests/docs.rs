@@ -12,7 +12,7 @@ fn each_example_is_read() {
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap())
         .collect();
-    assert_eq!(examples.len(), 8);
+    assert_eq!(examples.len(), 9);
     for example in examples {
         let whole = if example.contains("[project]") {
             example.to_owned()

@@ -131,7 +131,7 @@ fn expressions_where_nothing_is_filled_in_are_pointed_at() {
 fn patterns_where_there_are_none_are_pointed_at() {
     check(&[(
         "[stage.a]\ncmd = \"x\"\nouts = [\"m?\"]",
-        "patterns in `outs` are not in this version of esker\nesker.toml:5\n\
+        "a pattern cannot stand in `outs`: only in `deps`\nesker.toml:5\n\
              outs = [\"m?\"]\n        ^^^^",
     )]);
 }
