@@ -322,3 +322,74 @@ fn a_glob_of_tracked_data_follows_it() {
         "{why}"
     );
 }
+
+#[test]
+fn set_changes_a_param_in_its_file_and_runs() {
+    let sandbox = Sandbox::pipeline();
+    sandbox.ok("repro");
+    sandbox.runs();
+    sandbox.ok("repro -S train.lr=1e-3");
+    assert_eq!(sandbox.runs(), ["train", "evaluate"]);
+    assert_eq!(
+        sandbox.read("params.yaml"),
+        "train:\n  lr: 0.001   # the rate\n  epochs: 3\n"
+    );
+    sandbox.write("conf/a.json", "{\"x\": 1}");
+    sandbox.ok("repro --set conf/a.json:x=no --set +train.name=no --set train.epochs=4");
+    assert_eq!(sandbox.read("conf/a.json"), "{\"x\": \"no\"}");
+    assert_eq!(
+        sandbox.read("params.yaml"),
+        "train:\n  lr: 0.001   # the rate\n  epochs: 4\n  name: \"no\"\n"
+    );
+}
+
+#[test]
+fn set_changes_nothing_if_one_of_its_wishes_is_wrong() {
+    let sandbox = Sandbox::pipeline();
+    let before = sandbox.files("project");
+    insta::assert_snapshot!(sandbox.esker("repro --set train.epochs=4 --set train.lrr=1"), @"
+    exit: 2
+    --- stderr
+    error[E0209]: `--set train.lrr=1`: no `train.lrr` in params.yaml
+      nothing was changed
+
+    hint: did you mean `train.lr`?
+    ");
+    insta::assert_snapshot!(sandbox.esker("repro --set train.lr"), @"
+    exit: 2
+    --- stderr
+    error[E0215]: `--set train.lr` is not like `train.lr=0.1`: there is no `=`
+      nothing was changed
+
+    hint: write `--set KEY=VALUE`, or `--set FILE:KEY=VALUE`
+    ");
+    insta::assert_snapshot!(sandbox.esker_args(&["repro", "--set", "train.lr=[1"]), @r#"
+    exit: 2
+    --- stderr
+    error[E0215]: `--set train.lr=[1` is not like `train.lr=0.1`: `[1` is no value: quote it, as in '"[1"'
+      nothing was changed
+
+    hint: write `--set KEY=VALUE`, or `--set FILE:KEY=VALUE`
+    "#);
+    insta::assert_snapshot!(sandbox.esker("repro --set +train.lr.x=1"), @"
+    exit: 2
+    --- stderr
+    error[E0215]: cannot set `train.lr.x` in `params.yaml`: `train.lr` is no table
+      nothing was changed
+    ");
+    assert_eq!(sandbox.files("project"), before);
+    sandbox.edit(
+        "esker.toml",
+        "params = [\"params.yaml\"]",
+        "params = [\"params.yaml\", \"b.yaml\"]",
+    );
+    sandbox.write("b.yaml", "train: {lr: 1}\n");
+    insta::assert_snapshot!(sandbox.esker("repro --set train.lr=2"), @"
+    exit: 2
+    --- stderr
+    error[E0209]: `--set train.lr=2`: several files have `train.lr`: params.yaml, b.yaml
+      nothing was changed
+
+    hint: name the file: --set params.yaml:train.lr=2
+    ");
+}

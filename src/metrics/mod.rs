@@ -1,6 +1,7 @@
 //! Reads params and metrics files (YAML 1.2, TOML, JSON) into ordered values, and compares
 //! metrics by goal. Unaware of stages and of the lock.
 
+mod edit;
 mod json;
 mod number;
 mod toml;
@@ -8,6 +9,8 @@ mod yaml;
 
 #[cfg(test)]
 mod tests;
+
+pub use edit::edit;
 
 use crate::value::{Leaves, MAX_DEPTH, Value};
 
@@ -23,6 +26,16 @@ pub enum Error {
     /// Not YAML, TOML or JSON by its name.
     #[error("`{0}` is neither YAML, TOML nor JSON by its name")]
     UnknownFormat(String),
+    /// A value that cannot be set.
+    #[error("cannot set `{key}` in `{file}`: {reason}")]
+    NotChanged {
+        /// Which file.
+        file: String,
+        /// Which key.
+        key: String,
+        /// Why.
+        reason: String,
+    },
     /// Cannot be parsed.
     #[error("cannot parse `{file}`: {message}")]
     Syntax {

@@ -32,6 +32,7 @@ pub mod remove;
 pub mod repro;
 mod reshape;
 mod revisions;
+mod set;
 mod site;
 pub mod stages;
 pub mod status;
@@ -40,6 +41,7 @@ pub mod unprotect;
 
 pub use content::Missing;
 pub use links::EditedReport;
+pub use set::SetParam;
 pub use site::{Site, World};
 
 use crate::path::RelPath;
@@ -57,6 +59,31 @@ pub enum Error {
     /// A tree cannot be.
     #[error(transparent)]
     Tree(#[from] crate::tree::Error),
+    /// What `--set` was given is no `key=value`.
+    #[error("`--set {typed}` is not like `train.lr=0.1`: {reason}")]
+    MalformedSet {
+        /// What was typed.
+        typed: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// `--set` names a param that no file has, or several.
+    #[error("{}", match having.is_empty() {
+        true => format!("`--set {typed}`: no `{key}` in {}", searched.join(", ")),
+        false => format!("`--set {typed}`: several files have `{key}`: {}", having.join(", ")),
+    })]
+    UnknownParam {
+        /// What was typed.
+        typed: String,
+        /// The key.
+        key: String,
+        /// A key that may have been meant.
+        suggestion: Option<String>,
+        /// The files that have it, if there are several.
+        having: Vec<String>,
+        /// Where it was looked for.
+        searched: Vec<String>,
+    },
     /// A project's text cannot be read.
     #[error(transparent)]
     Project(#[from] crate::project::Error),

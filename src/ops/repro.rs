@@ -31,6 +31,8 @@ pub struct ReproOptions {
     pub targets: Vec<String>,
     /// How many stages at once; none: as configured, else one.
     pub jobs: Option<usize>,
+    /// Params that get another value first: `key=value`, `file:key=value`, `+key=value`.
+    pub set: Vec<String>,
     /// Only say what would run.
     pub dry_run: bool,
     /// Run even what is fresh.
@@ -44,6 +46,9 @@ pub struct ReproOptions {
 /// What happened to every stage that was looked at.
 #[derive(Debug, Default, serde::Serialize)]
 pub struct ReproReport {
+    /// Params that got another value first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub set: Vec<super::SetParam>,
     /// In the order they were settled.
     pub stages: Vec<StageRun>,
     /// Blocks of stages that are gone from `esker.toml`, dropped from the lock.
@@ -156,6 +161,7 @@ pub enum Failure {
 pub fn repro(world: &World<'_>, options: &ReproOptions) -> Result<ReproReport> {
     let site = Site::open(world)?;
     let _guard = site.guard()?;
+    let set = super::set::set(&site, &options.set)?;
     let lock = site.lock()?;
     let graph = site.graph(&lock)?;
     let wanted = wanted(&graph, &options.targets)?;
@@ -179,6 +185,7 @@ pub fn repro(world: &World<'_>, options: &ReproOptions) -> Result<ReproReport> {
     outcome.and(linked)?;
     site.tend_store();
     let mut report = repro.report;
+    report.set = set;
     report.secrets = secrets(&report, &repro.lock);
     report.metrics = super::metrics::moved(&site, &before, &repro.lock);
     if report.recorded() {

@@ -16,6 +16,7 @@ use crate::ops::repro::{Action, Failure, ReproOptions, ReproReport, StageRun, re
 ///   esker repro
 ///   esker repro train -j 4
 ///   esker repro --dry-run
+///   esker repro --set train.lr=0.01
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -25,6 +26,15 @@ pub(crate) struct Args {
     /// Run so many stages at once
     #[arg(short, long, value_name = "N")]
     jobs: Option<usize>,
+    /// Give a param another value first, in its file: `train.lr=0.1`, `conf/a.yaml:lr=0.1`; `+key=…`
+    /// adds one
+    #[arg(
+        short = 'S',
+        long,
+        value_name = "KEY=VALUE",
+        conflicts_with = "dry_run"
+    )]
+    set: Vec<String>,
     /// Only say what would run, and why
     #[arg(short = 'n', long, alias = "dry")]
     dry_run: bool,
@@ -47,6 +57,7 @@ pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliEr
         &ReproOptions {
             targets: args.targets.clone(),
             jobs: args.jobs,
+            set: args.set.clone(),
             dry_run: args.dry_run,
             force: args.force,
             keep_going: args.keep_going,

@@ -52,6 +52,26 @@ fn own_error(error: &Error, text: String) -> CliError {
         )),
         Error::RemoteName(_) => CliError::new("E0405", CANNOT, text),
         Error::ForeignHash { .. } => CliError::new("E0507", CANNOT, text),
+        Error::MalformedSet { .. } => CliError::new("E0215", CANNOT, text)
+            .detail("nothing was changed")
+            .hint("write `--set KEY=VALUE`, or `--set FILE:KEY=VALUE`"),
+        Error::UnknownParam {
+            suggestion,
+            having,
+            typed,
+            ..
+        } => {
+            let error = CliError::new("E0209", CANNOT, text).detail("nothing was changed");
+            match having.first() {
+                Some(file) => error.hint(format!("name the file: --set {file}:{typed}")),
+                None => error
+                    .hint(format!(
+                        "to add it: --set +{}",
+                        typed.trim_start_matches('+')
+                    ))
+                    .suggest(suggestion.as_deref()),
+            }
+        }
         Error::NothingToCommit { stage, .. } => CliError::new("E0211", CANNOT, text)
             .hint(format!("run it instead: esker repro {stage}")),
         Error::DataChanged(paths) => CliError::new("E0308", NO, text)
@@ -275,6 +295,9 @@ fn metrics_error(error: &metrics::Error, text: String) -> CliError {
         metrics::Error::Fs(_) => CliError::new("E0901", CANNOT, text),
         metrics::Error::UnknownFormat(_) => {
             CliError::new("E0210", CANNOT, text).hint("name it `.yaml`, `.toml` or `.json`")
+        }
+        metrics::Error::NotChanged { .. } => {
+            CliError::new("E0215", CANNOT, text).detail("nothing was changed")
         }
         metrics::Error::Syntax { .. } => CliError::new("E0210", CANNOT, text),
     }

@@ -175,7 +175,7 @@ fn dep_target(text: &impl Complain) -> Result<DepTarget> {
 }
 
 fn param(text: &Filled<'_>, seen: &mut Seen) -> Result<ParamSpec> {
-    let (file, key) = split_param(text)?;
+    let (file, key) = file_and_key(text)?;
     let file_shown = file.as_ref().map(|file| format!("{file}:"));
     let key_shown = key.as_ref().map_or("*".to_owned(), ToString::to_string);
     let shown = file_shown.unwrap_or_default() + &key_shown;
@@ -183,12 +183,17 @@ fn param(text: &Filled<'_>, seen: &mut Seen) -> Result<ParamSpec> {
     Ok(ParamSpec { at, file, key })
 }
 
-/// Splits at the first `:` outside quotes, so that a quoted segment of a key may hold one.
-fn split_param(text: &Filled<'_>) -> Result<(Option<DepPath>, Option<KeyPath>)> {
-    let (file, key) = match colon(&text.text) {
-        None => (None, text.text.as_str()),
-        Some(at) => (Some(&text.text[..at]), &text.text[at + 1..]),
-    };
+/// A param as people write it: the file, if there is one, and the key. Splits at the first `:`
+/// outside quotes, so that a quoted segment of a key may hold one.
+pub fn split_param(text: &str) -> (Option<&str>, &str) {
+    match colon(text) {
+        None => (None, text),
+        Some(at) => (Some(&text[..at]), &text[at + 1..]),
+    }
+}
+
+fn file_and_key(text: &Filled<'_>) -> Result<(Option<DepPath>, Option<KeyPath>)> {
+    let (file, key) = split_param(&text.text);
     let file = match file {
         Some(file) => {
             let (text, at) = (file.to_owned(), text.at);

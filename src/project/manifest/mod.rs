@@ -13,6 +13,7 @@ mod template;
 mod written;
 
 pub use edit::{with_remote, without_remote};
+pub use fill::split_param;
 pub use written::{
     Axis, CLOSING, Combination, Matrix, OPENING, Slot, Written, WrittenCommand, WrittenStage,
 };

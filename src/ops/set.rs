@@ -1,0 +1,148 @@
+//! `repro --set`: other values in the params files, before anything runs.
+
+use std::collections::BTreeMap;
+
+use super::{Error, Result, Site, did_you_mean};
+use crate::fs;
+use crate::metrics;
+use crate::path::DepPath;
+use crate::project::manifest::split_param;
+use crate::value::{KeyPath, Value};
+
+/// A param that got another value.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct SetParam {
+    /// The params file.
+    pub file: DepPath,
+    /// The key.
+    pub key: String,
+    /// Before; absent if it was not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old: Option<serde_json::Value>,
+    /// After.
+    pub new: serde_json::Value,
+}
+
+/// One `key=value`, `file:key=value` or `+key=value`, read.
+struct Wish<'t> {
+    file: Option<DepPath>,
+    key: KeyPath,
+    value: Value,
+    add: bool,
+    typed: &'t str,
+}
+
+/// Writes other values into params files. All are judged before the first file is written.
+pub(super) fn set(site: &Site<'_>, typed: &[String]) -> Result<Vec<SetParam>> {
+    let mut texts: BTreeMap<DepPath, String> = BTreeMap::new();
+    let mut done = Vec::new();
+    for typed in typed {
+        let wish = Wish::read(typed)?;
+        let file = wish.choose(site, &mut texts)?;
+        let text = &texts[&file];
+        let old = parse(&file, text)?.get(&wish.key).cloned();
+        let edited = metrics::edit(file.as_str(), text, &wish.key, &wish.value, wish.add)?;
+        done.push(SetParam {
+            file: file.clone(),
+            key: wish.key.to_string(),
+            old: old.map(|old| old.to_json()),
+            new: wish.value.to_json(),
+        });
+        texts.insert(file, edited);
+    }
+    for (file, text) in &texts {
+        let path = file.to_path(&site.layout.root);
+        if fs::read_if_exists(&path)?.as_deref() != Some(text.as_bytes()) {
+            fs::replace(&path, text.as_bytes())?;
+        }
+    }
+    Ok(done)
+}
+
+impl<'t> Wish<'t> {
+    fn read(typed: &'t str) -> Result<Self> {
+        let malformed = |reason: String| Error::MalformedSet {
+            typed: typed.to_owned(),
+            reason,
+        };
+        let (add, rest) = match typed.strip_prefix('+') {
+            Some(rest) => (true, rest),
+            None => (false, typed),
+        };
+        let (name, value) = rest
+            .split_once('=')
+            .ok_or_else(|| malformed("there is no `=`".to_owned()))?;
+        let (file, key) = split_param(name);
+        let file = file.map(DepPath::parse).transpose();
+        Ok(Self {
+            file: file.map_err(|error| malformed(error.to_string()))?,
+            key: key
+                .parse()
+                .map_err(|error: crate::value::KeyError| malformed(error.to_string()))?,
+            // As a params file in YAML would hold it.
+            value: metrics::parse("value.yaml", value.as_bytes()).map_err(|_| {
+                malformed(format!(
+                    "`{value}` is no value: quote it, as in '\"{value}\"'"
+                ))
+            })?,
+            add,
+            typed,
+        })
+    }
+
+    /// The file it is about: the one named, else the one default file that has the key.
+    fn choose(&self, site: &Site<'_>, texts: &mut BTreeMap<DepPath, String>) -> Result<DepPath> {
+        let searched = match &self.file {
+            Some(file) => vec![file.clone()],
+            None => site.manifest.params.clone(),
+        };
+        let (mut having, mut known) = (Vec::new(), Vec::new());
+        for file in &searched {
+            let Some(text) = text_of(site, texts, file)? else {
+                continue;
+            };
+            let values = parse(file, &text)?;
+            if values.get(&self.key).is_some() {
+                having.push(file.clone());
+            }
+            known.extend(values.leaves().into_keys().map(|key| key.to_string()));
+        }
+        match (&having[..], &searched[..]) {
+            ([file], _) => Ok(file.clone()),
+            ([], [file]) if self.add => {
+                texts.entry(file.clone()).or_default();
+                Ok(file.clone())
+            }
+            _ => Err(Error::UnknownParam {
+                typed: self.typed.to_owned(),
+                key: self.key.to_string(),
+                suggestion: did_you_mean(self.key.as_str(), known.iter().map(String::as_str)),
+                having: having.iter().map(ToString::to_string).collect(),
+                searched: searched.iter().map(ToString::to_string).collect(),
+            }),
+        }
+    }
+}
+
+/// The text of a params file as it would be by now.
+fn text_of(
+    site: &Site<'_>,
+    texts: &mut BTreeMap<DepPath, String>,
+    file: &DepPath,
+) -> Result<Option<String>> {
+    if let Some(text) = texts.get(file) {
+        return Ok(Some(text.clone()));
+    }
+    let Some(bytes) = fs::read_if_exists(&file.to_path(&site.layout.root))? else {
+        return Ok(None);
+    };
+    // Says where it is no UTF-8, and all else that is wrong with it.
+    metrics::parse(file.as_str(), &bytes)?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    texts.insert(file.clone(), text.clone());
+    Ok(Some(text))
+}
+
+fn parse(file: &DepPath, text: &str) -> Result<Value> {
+    Ok(metrics::parse(file.as_str(), text.as_bytes())?)
+}
