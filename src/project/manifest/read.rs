@@ -15,7 +15,7 @@ pub(super) const ENV: [&str; 5] = ["shell", "run", "deps", "set", "pass"];
 pub(super) const DATA: [&str; 4] = ["desc", "remote", "push", "pull"];
 pub(super) const METRICS: [&str; 2] = ["files", "goal"];
 
-const SECTIONS: [&str; 6] = ["project", "env", "data", "stage", "metrics", "remote"];
+pub(super) const SECTIONS: [&str; 6] = ["project", "env", "data", "stage", "metrics", "remote"];
 const LATER_SECTIONS: [&str; 1] = ["plot"];
 const LOCAL_SECTIONS: [&str; 5] = ["store", "trust", "core", "hooks", "run_cache"];
 

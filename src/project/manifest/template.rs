@@ -1,5 +1,8 @@
 //! What `esker init` writes.
 
+/// Names the JSON Schema for editors. The schema itself is `docs/esker-toml.schema.json`.
+pub(super) const SCHEMA_URL: &str = "https://esker.example/esker-toml.v1.schema.json";
+
 /// A new `esker.toml`: valid as it stands, and a first lesson.
 pub(super) fn text(id: &str, name: &str) -> String {
     let [id, name] = [id, name].map(|text| toml_edit::Value::from(text).to_string());
@@ -10,8 +13,8 @@ pub(super) fn text(id: &str, name: &str) -> String {
         env!("CARGO_PKG_VERSION_MINOR")
     );
     format!(
-        r#"# What this project does with its data. People write this file; what esker records goes to
-# `esker.lock`. The page `esker-toml.md` of esker's documentation has every key.
+        r#"#:schema {SCHEMA_URL}
+# What this project does with its data. `esker-toml.md` of esker's documentation has every key.
 
 [project]
 id = {id}  # names this project on shared remotes: keep it

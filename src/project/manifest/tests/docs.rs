@@ -5,21 +5,23 @@ use crate::project::manifest::read as reader;
 
 const REFERENCE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/esker-toml.md"));
 
+/// The examples of the reference, each as a whole `esker.toml`.
+pub(super) fn examples() -> Vec<String> {
+    let examples = REFERENCE.split("```toml\n").skip(1);
+    let examples = examples.map(|rest| rest.split("```").next().unwrap());
+    let whole = |example: &str| match example.contains("[project]") {
+        true => example.to_owned(),
+        false => with_project(example),
+    };
+    examples.map(whole).collect()
+}
+
 #[test]
 fn each_example_is_read() {
-    let examples: Vec<&str> = REFERENCE
-        .split("```toml\n")
-        .skip(1)
-        .map(|rest| rest.split("```").next().unwrap())
-        .collect();
+    let examples = examples();
     assert_eq!(examples.len(), 9);
     for example in examples {
-        let whole = if example.contains("[project]") {
-            example.to_owned()
-        } else {
-            with_project(example)
-        };
-        if let Err(error) = Manifest::parse(&whole) {
+        if let Err(error) = Manifest::parse(&example) {
             panic!("{}\n{example}", shown(&error));
         }
     }

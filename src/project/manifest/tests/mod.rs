@@ -4,6 +4,7 @@ mod docs;
 mod edit;
 mod read;
 mod refuse;
+mod schema;
 
 use super::*;
 use crate::project::Error;
