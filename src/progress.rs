@@ -49,6 +49,8 @@ pub enum Event<'a> {
     Waiting {
         /// Its id and what was called, if that is known.
         holder: Option<(u32, &'a str)>,
+        /// The path, or the name of the mutex, that both want; empty is the whole project.
+        what: &'a str,
     },
     /// Much is about to be copied into the store, and will take its space twice.
     Doubling {
@@ -66,6 +68,15 @@ pub enum Event<'a> {
     Planned {
         /// How many will be looked at.
         stages: usize,
+        /// How many may run at once.
+        jobs: usize,
+    },
+    /// Somebody asked to stop, and running stages were told.
+    Stopping {
+        /// How many run.
+        stages: usize,
+        /// Whether they were killed, not asked.
+        killed: bool,
     },
     /// A stage starts to run.
     StageStarted {

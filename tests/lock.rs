@@ -106,6 +106,47 @@ fn resolving_without_conflicts_changes_nothing() {
 }
 
 #[test]
+fn a_merge_of_two_branches_that_ran_a_stage_is_never_fresh() {
+    // Edits of the two branches, one of which may reach the block of `train` in a way that git
+    // merges cleanly: the param on one side, the script on the other.
+    let edits = [
+        ("params.yaml", "lr: 0.1", "lr: 0.2"),
+        ("train.sh", "mkdir model;", "mkdir model; : again;"),
+        ("esker.toml", "sh train.sh", "sh ./train.sh"),
+    ];
+    for (n, ours) in edits.iter().enumerate() {
+        for theirs in &edits[n + 1..] {
+            let sandbox = Sandbox::pipeline();
+            sandbox.ok("repro");
+            sandbox.commit("Base");
+            for (branch, (file, old, new)) in [("other", theirs), ("main", ours)] {
+                match branch {
+                    "main" => sandbox.git("checkout --quiet main"),
+                    branch => sandbox.git(&format!("checkout --quiet -b {branch}")),
+                };
+                sandbox.edit(file, old, new);
+                sandbox.ok("repro");
+                sandbox.commit(branch);
+            }
+            let merge = sandbox.try_sh("git merge --quiet other");
+            if merge.code == 0 {
+                let status = sandbox.json("status train");
+                assert_eq!(status["stages"][0]["state"], "stale", "{ours:?} {theirs:?}");
+            } else {
+                assert!(sandbox.read("esker.lock").contains("<<<<<<<"), "{merge}");
+                assert_eq!(sandbox.esker("status").code, 1);
+                sandbox.ok("lock --resolve --ours");
+            }
+            // Either way, a run makes it whole: the stage is what both sides ask for.
+            sandbox.runs();
+            sandbox.ok("repro");
+            assert_eq!(sandbox.runs().first().map(String::as_str), Some("train"));
+            assert_eq!(sandbox.json("lock --check")["clean"], true);
+        }
+    }
+}
+
+#[test]
 fn two_branches_that_tracked_a_directory_and_a_file_in_it_are_told_apart() {
     let sandbox = Sandbox::project();
     sandbox.git("checkout --quiet -b part");

@@ -10,6 +10,8 @@
 )]
 
 #[cfg(test)]
+mod absent;
+#[cfg(test)]
 mod add;
 #[cfg(test)]
 mod check_ignore;
@@ -35,6 +37,8 @@ mod du;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod execution;
+#[cfg(test)]
 mod fsck;
 #[cfg(test)]
 mod hooks;
@@ -45,11 +49,17 @@ mod layering;
 #[cfg(test)]
 mod links;
 #[cfg(test)]
+mod lint;
+#[cfg(test)]
 mod lock;
 #[cfg(test)]
 mod ls;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod mv;
+#[cfg(test)]
+mod outputs;
 #[cfg(test)]
 mod projects;
 #[cfg(test)]

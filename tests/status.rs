@@ -227,6 +227,9 @@ fn why_explains_one_stage() {
     --- stdout
     train is up to date: nothing it depends on has changed
     It last ran for [time]
+      on [machine]
+      at commit [commit]
+      log: $ROOT/project/.git/esker/runs/[id].log
     ");
     sandbox.edit("params.yaml", "lr: 0.1", "lr: 0.003");
     sandbox.append("train.sh", "# a comment\n");
@@ -237,6 +240,9 @@ fn why_explains_one_stage() {
       train.sh changed
       train.lr 0.1 → 0.003 (params.yaml)
     It last ran for [time]
+      on [machine]
+      at commit [commit]
+      log: $ROOT/project/.git/esker/runs/[id].log
     ");
     insta::assert_snapshot!(sandbox.esker("why evaluate"), @"
     exit: 0
@@ -247,6 +253,9 @@ fn why_explains_one_stage() {
         train.sh changed
         train.lr 0.1 → 0.003 (params.yaml)
     It last ran for [time]
+      on [machine]
+      at commit [commit]
+      log: $ROOT/project/.git/esker/runs/[id].log
     ");
     insta::assert_snapshot!(sandbox.esker("why evalute"), @"
     exit: 2

@@ -37,9 +37,8 @@ struct State {
     current: Option<Current>,
     /// How many pieces of work have begun, so that who shows one knows when it is over.
     begun: u64,
-    /// Whether stages run side by side, so that their lines need names.
+    /// Whether stages may run side by side, so that their lines need names.
     side_by_side: bool,
-    running: usize,
 }
 
 struct Current {
@@ -66,13 +65,12 @@ impl Progress for Teller {
                 }
             }
             Event::Finished => state.finish(),
-            Event::Waiting { holder } => self.say(&state, &waiting(holder)),
+            Event::Waiting { holder, what } => self.say(&state, &waiting(holder, what)),
             Event::Doubling { bytes } => self.warn(&state, &doubling(bytes)),
             Event::ObjectEdited { path, object } => self.warn(&state, &edited(path, object)),
-            Event::Planned { .. } => {}
+            Event::Planned { stages, jobs } => state.side_by_side = stages.min(jobs) > 1,
+            Event::Stopping { stages, killed } => self.say(&state, &stopping(stages, killed)),
             Event::StageStarted { stage, reason } => {
-                state.running += 1;
-                state.side_by_side |= state.running > 1;
                 let mark = self.ui.paint(Tone::Bold, "▶");
                 self.say(&state, &format!("{mark} {stage:<11} {reason}"));
             }
@@ -82,9 +80,6 @@ impl Progress for Teller {
                 stderr,
             } => self.output(&state, stage, line, stderr),
             Event::StageFinished { stage, outcome } => {
-                if matches!(outcome, StageOutcome::Ran { .. } | StageOutcome::Failed) {
-                    state.running = state.running.saturating_sub(1);
-                }
                 self.say(&state, &self.finished(stage, outcome));
             }
         }
@@ -161,6 +156,14 @@ impl Teller {
             StageOutcome::Skipped => (self.ui.paint(Tone::Dim, "-"), "not tried".to_owned()),
         };
         format!("{mark} {stage:<11} {detail}").trim_end().to_owned()
+    }
+}
+
+fn stopping(stages: usize, killed: bool) -> String {
+    let stages = render::count(stages as u64, "stage");
+    match killed {
+        true => format!("Killed {stages}"),
+        false => format!("Stopping: asked {stages} to end (Ctrl-C again kills)"),
     }
 }
 
@@ -265,10 +268,15 @@ fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn waiting(holder: Option<(u32, &str)>) -> String {
+/// `what` is the path or mutex that both want; empty is the whole project.
+fn waiting(holder: Option<(u32, &str)>, what: &str) -> String {
+    let has = match what {
+        "" => String::new(),
+        what => format!(", which has `{what}`"),
+    };
     match holder {
-        Some((pid, command)) => format!("Waiting for `{command}` (pid {pid})"),
-        None => "Waiting for another esker in this project".to_owned(),
+        Some((pid, command)) => format!("Waiting for `{command}` (pid {pid}){has}"),
+        None => format!("Waiting for another esker in this project{has}"),
     }
 }
 

@@ -84,6 +84,11 @@ impl NewFile {
     pub fn write_all_at(&self, bytes: &[u8], offset: u64, path: &Path) -> Result<()> {
         fail::write_all_at(&self.0, bytes, offset, path)
     }
+
+    /// The file itself.
+    pub(super) fn into_file(self) -> File {
+        self.0
+    }
 }
 
 impl Deref for NewFile {

@@ -32,6 +32,23 @@ pub struct Holder {
 }
 
 impl LockGuard {
+    /// Waits for the lock: for those that are held for a moment alone.
+    pub fn acquire(path: &Path) -> Result<Self> {
+        let file = open(path)?;
+        file.lock().context("lock", path)?;
+        Ok(Self { _file: file })
+    }
+
+    /// Creates a new file that is locked before it has its content.
+    pub fn create(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let file = super::create_new(path)?;
+        file.lock().context("lock", path)?;
+        write_all(&file, bytes, path)?;
+        Ok(Self {
+            _file: file.into_file(),
+        })
+    }
+
     /// Takes the lock if nobody holds it, and notes in its file that `command` does.
     pub fn try_acquire(path: &Path, command: &str) -> Result<Option<Self>> {
         let file = open(path)?;

@@ -83,15 +83,18 @@ fn adopt(
     }
     let mut outs = BTreeMap::new();
     for path in &stage.outs {
-        let found = observer.store(path)?.clone();
+        let found = observer.take_out(stage, path)?.clone();
         let recorded = to_recorded(&found).ok_or_else(|| Error::NothingToCommit {
             stage: name.to_owned(),
             path: path.to_string(),
         })?;
         observer.write_nodes(path, &found)?;
-        let item = to_placed(&found).map(|item| (path.clone(), item));
-        work.placed.paths.extend(item);
-        if site.store.shares_files() {
+        let is_stored = stage.options(path).store;
+        match to_placed(&found).filter(|_| is_stored) {
+            Some(item) => work.placed.paths.insert(path.clone(), item),
+            None => work.placed.paths.remove(path),
+        };
+        if is_stored && site.store.shares_files() {
             work.files.extend(observer.entries(path)?);
         }
         outs.insert(path.clone(), recorded);

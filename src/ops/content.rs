@@ -23,7 +23,11 @@ pub struct Missing {
 /// Every path whose content the store keeps for a lock: tracked data and outputs.
 pub(super) fn stored(lock: &Lock) -> BTreeMap<RelPath, &Recorded> {
     let data = lock.data.iter();
-    let outs = lock.stages.values().flat_map(|stage| &stage.outs);
+    let stages = lock.stages.values();
+    let outs = stages.flat_map(|stage| {
+        let outs = stage.outs.iter();
+        outs.filter(|(path, _)| !stage.unstored.contains(path))
+    });
     data.chain(outs)
         .map(|(path, recorded)| (path.clone(), recorded))
         .collect()

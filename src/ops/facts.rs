@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::content::{self, found_entries, to_dep_hash, to_recorded, write_nodes};
+use super::content::{dep_hash, found_entries, stored, to_dep_hash, to_recorded, write_nodes};
 use super::{EditedReport, Result, Site, links};
 use crate::fs;
 use crate::metrics;
@@ -28,6 +28,8 @@ pub(super) struct Observer<'s> {
     params: BTreeMap<DepPath, Value>,
     /// Params files that are not there.
     no_params: BTreeSet<DepPath>,
+    /// What is absent counts as this lock records it.
+    pub(super) assumed: Option<Lock>,
 }
 
 impl<'s> Observer<'s> {
@@ -38,7 +40,7 @@ impl<'s> Observer<'s> {
             site,
             index: site.index(),
             edited: Vec::new(),
-            recorded: owned(content::stored(lock)),
+            recorded: owned(stored(lock)),
             // A damaged one is told by whoever writes it.
             placed: Placed::load(&site.layout.placed()).unwrap_or_default(),
             managed: lock.data.keys().chain(outs).cloned().collect(),
@@ -46,6 +48,7 @@ impl<'s> Observer<'s> {
             outs: BTreeMap::new(),
             params: BTreeMap::new(),
             no_params: BTreeSet::new(),
+            assumed: None,
         }
     }
 
@@ -66,6 +69,9 @@ impl<'s> Observer<'s> {
         let defaults = &self.site.manifest.params;
         let (params, missing) = pipeline::collect_params(stage, defaults, &self.params);
         facts.params = params;
+        if let Some(lock) = &self.assumed {
+            fill_absent(self.site, lock, stage, &mut facts);
+        }
         Ok((facts, missing))
     }
 
@@ -125,6 +131,20 @@ impl<'s> Observer<'s> {
         write_nodes(&mut self.site.scanner(&mut self.index), path, found)
     }
 
+    /// Reads an output anew, and stores it unless only its hash is wanted. Small ones are stored
+    /// all the same: they never leave this clone, but the run cache can bring them back.
+    pub(super) fn take_out(&mut self, stage: &Stage, path: &RelPath) -> Result<&Found> {
+        const SMALL: u64 = 16 * 1024 * 1024;
+        if !stage.options(path).store {
+            self.forget(std::slice::from_ref(path));
+            let recorded = to_recorded(self.out(path)?);
+            if recorded.is_none_or(|recorded| recorded.size > SMALL) {
+                return self.out(path);
+            }
+        }
+        self.store(path)
+    }
+
     /// Forgets what was seen at, above and below paths that changed.
     pub(super) fn forget(&mut self, paths: &[RelPath]) {
         let touched = |path: &RelPath| paths.iter().any(|changed| changed.overlaps(path));
@@ -144,28 +164,38 @@ impl<'s> Observer<'s> {
         }
     }
 
+    /// Forgets everything, because somebody else may have changed anything.
+    pub(super) fn forget_all(&mut self) {
+        self.deps.clear();
+        self.outs.clear();
+        self.params.clear();
+        self.no_params.clear();
+    }
+
+    /// The files that a stage's params are looked for in.
+    pub(super) fn params_files<'a>(&'a self, stage: &'a Stage) -> Vec<&'a DepPath> {
+        let params = &stage.spec.params;
+        let named = params.iter().filter_map(|param| param.file.as_ref());
+        let uses_defaults = params.iter().any(|param| param.file.is_none());
+        let defaults = self.site.manifest.params.iter();
+        named.chain(defaults.filter(|_| uses_defaults)).collect()
+    }
+
     /// Writes the stat index; a failure costs only time, so it is not told.
     pub(super) fn save_index(&mut self) {
         let _ = self.index.save(&self.site.layout.index());
     }
 
     fn read_params(&mut self, stage: &Stage) -> Result<()> {
-        let named = stage
-            .spec
-            .params
-            .iter()
-            .filter_map(|param| param.file.as_ref());
-        let defaults = self.site.manifest.params.iter();
-        let uses_defaults = stage.spec.params.iter().any(|param| param.file.is_none());
-        let files: Vec<&DepPath> = named.chain(defaults.filter(|_| uses_defaults)).collect();
+        let files: Vec<DepPath> = self.params_files(stage).into_iter().cloned().collect();
         for file in files {
-            if !self.params.contains_key(file) && !self.no_params.contains(file) {
-                match read_values(self.site, file)? {
+            if !self.params.contains_key(&file) && !self.no_params.contains(&file) {
+                match read_values(self.site, &file)? {
                     Some(value) => {
-                        self.params.insert(file.clone(), value);
+                        self.params.insert(file, value);
                     }
                     None => {
-                        self.no_params.insert(file.clone());
+                        self.no_params.insert(file);
                     }
                 }
             }
@@ -179,6 +209,35 @@ fn owned(recorded: BTreeMap<RelPath, &Recorded>) -> BTreeMap<RelPath, Recorded> 
     recorded
         .map(|(path, recorded)| (path, recorded.clone()))
         .collect()
+}
+
+/// Puts what a lock records in the place of what is absent.
+pub(super) fn fill_absent(site: &Site<'_>, lock: &Lock, stage: &Stage, facts: &mut Facts) {
+    let record = lock.stages.get(&stage.name);
+    let stored = stored(lock);
+    for (path, hash) in &mut facts.deps {
+        let Some(inside) = path.inside() else {
+            continue;
+        };
+        let mut parts = stored.keys().filter(|root| **root != inside);
+        let is_partly_absent = parts.any(|root| path.touches(root) && is_absent(site, root));
+        if hash.is_none() || is_partly_absent {
+            let recorded = || record.and_then(|record| record.deps.get(path)).cloned();
+            let source = stored.get(&inside);
+            *hash = source.map(|source| dep_hash(source)).or_else(recorded);
+        }
+    }
+    for (path, out) in &mut facts.outs {
+        if out.is_none() {
+            *out = record.and_then(|record| record.outs.get(path)).cloned();
+        }
+    }
+}
+
+/// Whether nothing is at a path.
+pub(super) fn is_absent(site: &Site<'_>, path: &RelPath) -> bool {
+    let at = path.to_path(&site.layout.root);
+    at.symlink_metadata().is_err()
 }
 
 /// Reads a file of values from disk; `None` if there is none.

@@ -1,14 +1,17 @@
 //! `lock --check` and `lock --resolve`: the record by itself, without data, store or network.
 
+use std::collections::BTreeMap;
+
 use super::facts::read_values;
 use super::status::{ReasonReport, StageState, StageStatus};
 use super::{Result, Site, World, content};
 use crate::fs;
-use crate::path::DepPath;
+use crate::path::{DepPath, RelPath};
 use crate::pipeline::{self, Facts, Stage};
 use crate::project::layout::LOCK;
 use crate::project::lock::{Resolved, Side};
-use crate::project::{DepHash, Lock, StageRecord};
+use crate::project::{DepHash, Lock, Recorded, StageRecord};
+use crate::value::Value;
 use crate::workspace::Index;
 
 /// Whether the lock says what `esker.toml`, git's files and the params say.
@@ -38,12 +41,17 @@ pub fn lock_check(world: &World<'_>) -> Result<LockCheckReport> {
     let site = Site::open(world)?;
     let lock = site.lock()?;
     let graph = site.graph(&lock)?;
-    let mut index = site.index();
+    let mut known = Known {
+        site: &site,
+        index: site.index(),
+        stored: content::stored(&lock),
+        params: BTreeMap::new(),
+    };
     let mut stages = Vec::new();
     for name in graph.order() {
         let stage = &graph.stages()[&name];
         let record = lock.stages.get(&name);
-        let facts = facts(&site, &mut index, &lock, stage, record)?;
+        let facts = known.facts(stage, record)?;
         let reasons = pipeline::assess(stage, &facts, record);
         let wrong: Vec<_> = reasons
             .iter()
@@ -68,7 +76,7 @@ pub fn lock_check(world: &World<'_>) -> Result<LockCheckReport> {
         .keys()
         .filter(|name| !graph.stages().contains_key(*name));
     let gone: Vec<String> = gone.cloned().collect();
-    let _ = index.save(&site.layout.index());
+    let _ = known.index.save(&site.layout.index());
     Ok(LockCheckReport {
         clean: stages.is_empty() && gone.is_empty(),
         stages,
@@ -79,7 +87,7 @@ pub fn lock_check(world: &World<'_>) -> Result<LockCheckReport> {
 /// Settles the conflict markers in the lock. The choice takes whole blocks, never parts of one.
 pub fn lock_resolve(world: &World<'_>, choice: Option<Side>) -> Result<ResolveReport> {
     let site = Site::open(world)?;
-    let _guard = site.guard_record()?;
+    let _guard = site.guard_without_store()?;
     let Resolved {
         lock,
         chosen,
@@ -112,62 +120,70 @@ fn settle(site: &Site<'_>, choice: Option<Side>) -> Result<Resolved> {
     Ok(Lock::resolve(&String::from_utf8_lossy(&text), choice)?)
 }
 
-fn facts(
-    site: &Site<'_>,
-    index: &mut Index,
-    lock: &Lock,
-    stage: &Stage,
-    record: Option<&StageRecord>,
-) -> Result<Facts> {
-    let mut facts = Facts::default();
-    for path in &stage.deps {
-        let hash = dep_hash(site, index, lock, path, record)?;
-        facts.deps.insert(path.clone(), hash);
-    }
-    for path in &stage.outs {
-        let recorded = record.and_then(|record| record.outs.get(path));
-        facts.outs.insert(path.clone(), recorded.cloned());
-    }
-    let defaults = &site.manifest.params;
-    let named = stage
-        .spec
-        .params
-        .iter()
-        .filter_map(|param| param.file.as_ref());
-    let mut files = std::collections::BTreeMap::new();
-    for file in named.chain(defaults) {
-        if let Some(value) = read_values(site, file)? {
-            files.insert(file.clone(), value);
-        }
-    }
-    facts.params = pipeline::collect_params(stage, defaults, &files).0;
-    Ok(facts)
+/// What is known without looking at data, each looked up once.
+struct Known<'s> {
+    site: &'s Site<'s>,
+    index: Index,
+    stored: BTreeMap<RelPath, &'s Recorded>,
+    /// Values by file; `None` is a file that is not there.
+    params: BTreeMap<DepPath, Option<Value>>,
 }
 
-/// What a dependency is, without looking at data: what esker stores counts as its own block
-/// records it, a file of git as it is on disk.
-fn dep_hash(
-    site: &Site<'_>,
-    index: &mut Index,
-    lock: &Lock,
-    path: &DepPath,
-    record: Option<&StageRecord>,
-) -> Result<Option<DepHash>> {
-    let recorded = || record.and_then(|record| record.deps.get(path)).cloned();
-    if path.is_pattern() {
-        let stored = content::stored(lock);
-        if stored.keys().any(|root| path.touches(root)) {
-            return Ok(recorded());
+impl Known<'_> {
+    fn facts(&mut self, stage: &Stage, record: Option<&StageRecord>) -> Result<Facts> {
+        let mut facts = Facts::default();
+        for path in &stage.deps {
+            let hash = self.dep_hash(path, record)?;
+            facts.deps.insert(path.clone(), hash);
         }
-    } else if let Some(inside) = path.inside() {
-        let stored = content::stored(lock);
-        if let Some(source) = stored.get(&inside) {
-            return Ok(Some(content::dep_hash(source)));
+        for path in &stage.outs {
+            let recorded = record.and_then(|record| record.outs.get(path));
+            facts.outs.insert(path.clone(), recorded.cloned());
         }
-        if stored.keys().any(|root| root.overlaps(&inside)) {
-            return Ok(recorded());
+        let defaults = &self.site.manifest.params;
+        let params = &stage.spec.params;
+        let mut files = BTreeMap::new();
+        for file in params.iter().filter_map(|param| param.file.as_ref()) {
+            files.extend(self.values(file)?);
         }
+        if params.iter().any(|param| param.file.is_none()) {
+            for file in defaults {
+                files.extend(self.values(file)?);
+            }
+        }
+        facts.params = pipeline::collect_params(stage, defaults, &files).0;
+        Ok(facts)
     }
-    let found = site.scanner(index).scan_dep(path, &[])?;
-    Ok(content::to_dep_hash(&found).or_else(recorded))
+
+    fn values(&mut self, file: &DepPath) -> Result<Option<(DepPath, Value)>> {
+        if !self.params.contains_key(file) {
+            let values = read_values(self.site, file)?;
+            self.params.insert(file.clone(), values);
+        }
+        let values = self.params[file].clone();
+        Ok(values.map(|values| (file.clone(), values)))
+    }
+
+    /// What a dependency is, without looking at data: what esker stores counts as its own block
+    /// records it, a file of git as it is on disk.
+    fn dep_hash(
+        &mut self,
+        path: &DepPath,
+        record: Option<&StageRecord>,
+    ) -> Result<Option<DepHash>> {
+        let recorded = || record.and_then(|record| record.deps.get(path)).cloned();
+        if path.is_pattern() && self.stored.keys().any(|root| path.touches(root)) {
+            return Ok(recorded());
+        }
+        if let Some(inside) = path.inside() {
+            if let Some(source) = self.stored.get(&inside) {
+                return Ok(Some(content::dep_hash(source)));
+            }
+            if self.stored.keys().any(|root| root.overlaps(&inside)) {
+                return Ok(recorded());
+            }
+        }
+        let found = self.site.scanner(&mut self.index).scan_dep(path, &[])?;
+        Ok(content::to_dep_hash(&found).or_else(recorded))
+    }
 }

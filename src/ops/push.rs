@@ -180,7 +180,7 @@ pub(super) fn roots(lock: &Lock) -> Result<Vec<Root>> {
         .collect()
 }
 
-fn root(path: RelPath, recorded: &Recorded) -> Result<Root> {
+pub(super) fn root(path: RelPath, recorded: &Recorded) -> Result<Root> {
     let digest = recorded.hash.digest().ok_or_else(|| Error::ForeignHash {
         path: path.clone(),
         hash: recorded.hash.to_string(),

@@ -3,32 +3,42 @@
 //! The scheduler says what to look at and what to start; the runner says what ended; this file
 //! carries facts between them, the store and the lock, and writes the lock as results come in.
 
+mod absent;
+mod circumstances;
 mod finish;
+mod lint;
 mod restore;
+mod share;
 mod start;
+
+pub use lint::{Warning, WarningKind};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::facts::Observer;
+use super::facts::{Observer, fill_absent};
 use super::status::ReasonReport;
 use super::{Error, Result, Site, World, check_ignore};
 use crate::fs;
 use crate::path::{DepPath, RelPath};
 use crate::pipeline::{
-    self, Facts, Graph, Message, MissingParam, Next, Reason, ReasonKind, Results, Runner,
+    self, Facts, Graph, Limit, Message, MissingParam, Next, Reason, ReasonKind, Results, Runner,
     Scheduler, Stage, Verdict,
 };
 use crate::progress::{Event, StageOutcome};
-use crate::project::Lock;
+use crate::project::{Held, Lock};
 use crate::tree::Entry;
-use crate::workspace::{Found, Park, Parked, Placed};
+use crate::workspace::{Found, Park, Parked, PlacedItem};
 
 /// How to reproduce.
 #[derive(Clone, Debug, Default)]
 pub struct ReproOptions {
-    /// Stages, outputs, or paths inside outputs; none: everything.
+    /// Stages, matrix groups, outputs, paths inside outputs, patterns; none: everything.
     pub targets: Vec<String>,
+    /// Only the targets, not what they need.
+    pub single: bool,
+    /// The targets and all that needs them, not what they need.
+    pub downstream: bool,
     /// How many stages at once; none: as configured, else one.
     pub jobs: Option<usize>,
     /// Params that get another value first: `key=value`, `file:key=value`, `+key=value`.
@@ -41,6 +51,10 @@ pub struct ReproOptions {
     pub keep_going: bool,
     /// Neither use nor fill the run cache.
     pub no_run_cache: bool,
+    /// What is recorded and not in the workspace counts as it is recorded.
+    pub allow_missing: bool,
+    /// As `allow_missing`, and what a stage that runs needs comes from a remote.
+    pub pull: bool,
 }
 
 /// What happened to every stage that was looked at.
@@ -59,6 +73,9 @@ pub struct ReproReport {
     /// Whether somebody stopped it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
+    /// What is probably not meant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
     /// Metrics files after the run, for the last line of the tale.
     #[serde(skip)]
     pub metrics: Vec<super::metrics::MetricChange>,
@@ -135,6 +152,13 @@ pub enum Failure {
         /// Its last lines.
         tail: Vec<String>,
     },
+    /// Its command was ended because its time was over.
+    TimedOut {
+        /// How many seconds it had.
+        limit: f64,
+        /// Its last lines.
+        tail: Vec<String>,
+    },
     /// Its command could not be started.
     Start {
         /// Why.
@@ -160,30 +184,33 @@ pub enum Failure {
 /// Reproduces the targets.
 pub fn repro(world: &World<'_>, options: &ReproOptions) -> Result<ReproReport> {
     let site = Site::open(world)?;
-    let _guard = site.guard()?;
-    let set = super::set::set(&site, &options.set)?;
+    let set = set_params(&site, &options.set)?;
     let lock = site.lock()?;
     let graph = site.graph(&lock)?;
-    let wanted = wanted(&graph, &options.targets)?;
+    let wanted = wanted(&site, &graph, options)?;
     refuse_ignored(&site, &graph, &wanted)?;
     let before = lock.clone();
     let mut repro = Repro::new(&site, &graph, lock, options)?;
     repro.check_inputs(&wanted)?;
+    let jobs = options.jobs.or(site.config.jobs).unwrap_or(1).max(1);
     world.progress.event(Event::Planned {
         stages: wanted.len(),
+        jobs,
     });
     if options.dry_run {
         return repro.dry_run(&wanted);
     }
-    // Before anything of this run is moved aside.
-    super::undo::expire_old(&site)?;
+    repro.tidy()?;
     repro.drop_gone();
-    let outcome = repro.run(&wanted);
+    let outcome = repro.run(&wanted, jobs);
     repro.save(true)?;
     let linked = super::links::relink(&site, &mut repro.observer.index, &repro.written);
     repro.observer.save_index();
     outcome.and(linked)?;
     site.tend_store();
+    if !repro.report.interrupted {
+        repro.report.warnings = repro.lint()?;
+    }
     let mut report = repro.report;
     report.set = set;
     report.secrets = secrets(&report, &repro.lock);
@@ -192,6 +219,15 @@ pub fn repro(world: &World<'_>, options: &ReproOptions) -> Result<ReproReport> {
         report.to_commit = to_commit(&site, &graph, &repro.lock)?;
     }
     Ok(report)
+}
+
+/// Gives params other values, while no other esker reads them.
+fn set_params(site: &Site<'_>, set: &[String]) -> Result<Vec<super::SetParam>> {
+    if set.is_empty() {
+        return Ok(Vec::new());
+    }
+    let _guard = site.guard()?;
+    super::set::set(site, set)
 }
 
 /// Fails if an ignore file excludes an output, which could then not be seen. One that is not there
@@ -215,14 +251,27 @@ struct Repro<'s> {
     options: &'s ReproOptions,
     lock: Lock,
     observer: Observer<'s>,
-    placed: Placed,
+    /// What was put in place and is not saved yet.
+    placed: BTreeMap<RelPath, Option<PlacedItem>>,
     results: Results,
     runner: Runner,
     stale: BTreeMap<String, (Vec<Reason>, Facts)>,
     running: BTreeMap<String, Running>,
+    circumstances: Option<circumstances::Circumstances>,
+    /// How many wishes to stop were passed on to running stages.
+    forwarded: u32,
     unsaved: Option<Instant>,
     /// Files that stages wrote, to be links once they are safe in the store.
     written: Vec<(RelPath, Entry)>,
+    unsaved_stages: BTreeSet<String>,
+    /// The state of the lock file that `lock` was read from, or written to.
+    stamp: share::Stamp,
+    /// What other eskers must leave alone, by stage.
+    claims: BTreeMap<String, Vec<Held>>,
+    /// Claims of stages that are over and not saved yet.
+    over: Vec<Held>,
+    /// Stages that another esker keeps waiting, and for which process that was told.
+    waiting: BTreeMap<String, Option<u32>>,
     report: ReproReport,
 }
 
@@ -233,7 +282,10 @@ struct Running {
     /// Old outputs, moved aside; those whose bytes are in the store may be dropped afterwards.
     parked: Vec<(Parked, bool)>,
     park: Park,
+    /// What the run is called while it runs.
+    id: String,
     started: u64,
+    limit: Option<Limit>,
 }
 
 /// What looking at a stage found.
@@ -251,21 +303,37 @@ impl<'s> Repro<'s> {
     ) -> Result<Self> {
         Ok(Self {
             observer: Observer::new(site, &lock, graph),
-            placed: Placed::load(&site.layout.placed())?,
+            placed: BTreeMap::new(),
             results: Results {
                 dir: site.layout.results(),
             },
             runner: Runner::new(),
             stale: BTreeMap::new(),
             running: BTreeMap::new(),
+            circumstances: None,
+            forwarded: 0,
             unsaved: None,
             written: Vec::new(),
+            unsaved_stages: BTreeSet::new(),
+            stamp: share::stamp(&site.layout.lock())?,
+            claims: BTreeMap::new(),
+            over: Vec::new(),
+            waiting: BTreeMap::new(),
             report: ReproReport::default(),
             site,
             graph,
             options,
             lock,
         })
+    }
+
+    /// Removes what nobody needs any more, before anything of this run is moved aside.
+    fn tidy(&self) -> Result<()> {
+        let _guard = self.site.record_guard()?;
+        self.site.prepare_store()?;
+        self.site.sweep();
+        super::undo::expire_old(self.site)?;
+        Ok(())
     }
 
     /// Stops before anything runs if an input cannot be had, or is not what its record says.
@@ -288,6 +356,9 @@ impl<'s> Repro<'s> {
                 Some(now) if now != self.lock.data[&path] => changed.push(path),
                 Some(_) => {}
             }
+        }
+        if self.absence_counts() {
+            absent.clear();
         }
         match (absent.is_empty(), changed.is_empty()) {
             (false, _) => Err(Error::DataAbsent(absent)),
@@ -339,34 +410,29 @@ impl<'s> Repro<'s> {
     }
 
     /// Does what the scheduler says until it says that all is done.
-    fn run(&mut self, wanted: &BTreeSet<String>) -> Result<()> {
-        let jobs = self
-            .options
-            .jobs
-            .or(self.site.config.jobs)
-            .unwrap_or(1)
-            .max(1);
+    fn run(&mut self, wanted: &BTreeSet<String>, jobs: usize) -> Result<()> {
         let mut scheduler = Scheduler::new(self.graph, wanted, jobs, self.options.keep_going);
         loop {
             if self.site.world.interrupt.is_requested() {
                 scheduler.stop();
             }
             match scheduler.next() {
-                Next::Check(stage) => {
-                    let verdict = self.check(&stage)?;
-                    scheduler.checked(&stage, verdict);
-                }
-                Next::Run(stage) => {
-                    if let Err(error) = self.start(&stage) {
+                Next::Check(stage) => match self.check(&stage)? {
+                    Some(verdict) => scheduler.checked(&stage, verdict),
+                    None => scheduler.hold(&stage),
+                },
+                Next::Run(stage) => match self.start(&stage) {
+                    Ok(true) => {}
+                    Ok(false) => scheduler.hold(&stage),
+                    Err(error) => {
                         self.fail_to_start(&stage, &error);
                         scheduler.finished(&stage, false);
                     }
-                }
-                Next::Wait => {
-                    if let Some((stage, ok)) = self.wait()? {
-                        scheduler.finished(&stage, ok);
-                    }
-                }
+                },
+                Next::Wait => match self.wait(scheduler.holds())? {
+                    Some((stage, ok)) => scheduler.finished(&stage, ok),
+                    None => drop(scheduler.retry()),
+                },
                 Next::Done => break,
             }
             self.save(false)?;
@@ -375,10 +441,10 @@ impl<'s> Repro<'s> {
         Ok(())
     }
 
-    /// Waits for the next message of a running stage, forwarding interrupts meanwhile.
-    fn wait(&mut self) -> Result<Option<(String, bool)>> {
+    /// Waits for the end of a running stage, forwarding interrupts meanwhile; only for a moment
+    /// if stages are held.
+    fn wait(&mut self, held: bool) -> Result<Option<(String, bool)>> {
         const GLANCE: Duration = Duration::from_millis(100);
-        let mut forwarded = 0;
         loop {
             match self.runner.recv_timeout(GLANCE) {
                 Some(Message::Output {
@@ -393,62 +459,109 @@ impl<'s> Repro<'s> {
                         stderr,
                     });
                 }
-                Some(Message::Exited {
-                    stage,
-                    exit,
-                    seconds,
-                    tail,
-                }) => {
-                    let ok = self.finish(&stage, exit, seconds, tail)?;
+                Some(Message::Exited(ended)) => {
+                    let stage = ended.stage.clone();
+                    let ok = self.finish(ended)?;
                     return Ok(Some((stage, ok)));
                 }
-                None => {}
+                None => {
+                    self.save(false)?;
+                    if held {
+                        return Ok(None);
+                    }
+                }
             }
-            let asked = self.site.world.interrupt.times();
-            if asked > forwarded {
-                let signal = match asked {
-                    1 => rustix::process::Signal::INT,
-                    _ => rustix::process::Signal::KILL,
-                };
-                self.runner.signal(signal);
-                forwarded = asked;
-                self.report.interrupted = true;
-            }
+            self.forward_interrupt();
+        }
+    }
+
+    /// Asks running stages to end when somebody asked to stop, and kills them the second time.
+    fn forward_interrupt(&mut self) {
+        let asked = self.site.world.interrupt.times();
+        if asked <= self.forwarded {
+            return;
+        }
+        let killed = asked > 1;
+        self.runner.signal(match killed {
+            true => rustix::process::Signal::KILL,
+            false => rustix::process::Signal::INT,
+        });
+        self.forwarded = asked;
+        self.report.interrupted = true;
+        let stages = self.running.len();
+        if stages > 0 {
+            self.tell(Event::Stopping { stages, killed });
         }
     }
 
     /// Finds out whether a stage is fresh; restores it from the run cache if that knows it.
-    fn check(&mut self, name: &str) -> Result<Verdict> {
+    /// `None` if another esker has what it needs.
+    fn check(&mut self, name: &str) -> Result<Option<Verdict>> {
         let graph = self.graph;
         let stage = &graph.stages()[name];
-        match self.look(stage) {
-            Ok((Checked::Fresh, _)) => {
+        match self.look_and_claim(stage) {
+            Ok(None) => Ok(None),
+            Ok(Some((Checked::Fresh, _))) => {
+                self.settle_storing(stage)?;
                 self.settle(name, Action::Unchanged, &[], 0.0, None);
                 self.tell_finished(name, StageOutcome::Unchanged);
-                Ok(Verdict::Settled)
+                Ok(Some(Verdict::Settled))
             }
-            Ok((Checked::Stale(reasons, facts), missing)) => {
+            Ok(Some((Checked::Stale(reasons, facts), missing))) => {
                 if let Some(message) = cannot_run(&facts, missing) {
                     self.fail(name, &reasons, Failure::Other { message });
-                    return Ok(Verdict::Failed);
+                    return Ok(Some(Verdict::Failed));
                 }
                 if self.restore(stage, &facts, &reasons)? {
-                    return Ok(Verdict::Settled);
+                    return Ok(Some(Verdict::Settled));
                 }
-                self.stale.insert(name.to_owned(), (reasons, facts));
-                Ok(Verdict::Stale)
+                self.queue(stage, reasons, facts)
             }
             Err(Error::Interrupted) => Err(Error::Interrupted),
             Err(error) => {
                 let message = in_full(&error);
                 self.fail(name, &[], Failure::Other { message });
-                Ok(Verdict::Failed)
+                Ok(Some(Verdict::Failed))
             }
         }
     }
 
+    /// Takes a stage that must run: with its inputs in place.
+    fn queue(
+        &mut self,
+        stage: &Stage,
+        reasons: Vec<Reason>,
+        mut facts: Facts,
+    ) -> Result<Option<Verdict>> {
+        let name = &stage.name;
+        if self.absence_counts() {
+            match self.bring_inputs(stage) {
+                Ok(None) => {
+                    self.claims.remove(name);
+                    return Ok(None);
+                }
+                Ok(Some(_)) => {}
+                Err(error) => {
+                    let message = in_full(&error);
+                    self.fail(name, &reasons, Failure::Other { message });
+                    return Ok(Some(Verdict::Failed));
+                }
+            }
+            facts = self.observer.facts(stage)?.0;
+            if let Some(message) = cannot_run(&facts, Vec::new()) {
+                self.fail(name, &reasons, Failure::Other { message });
+                return Ok(Some(Verdict::Failed));
+            }
+        }
+        self.stale.insert(name.clone(), (reasons, facts));
+        Ok(Some(Verdict::Stale))
+    }
+
     fn look(&mut self, stage: &Stage) -> Result<(Checked, Vec<MissingParam>)> {
-        let (facts, missing) = self.observer.facts(stage)?;
+        let (mut facts, missing) = self.observer.facts(stage)?;
+        if self.absence_counts() {
+            fill_absent(self.site, &self.lock, stage, &mut facts);
+        }
         let mut reasons = pipeline::assess(stage, &facts, self.lock.stages.get(&stage.name));
         if reasons.is_empty() && self.options.force && !stage.spec.frozen {
             reasons.push(Reason::new(ReasonKind::Forced));
@@ -463,6 +576,9 @@ impl<'s> Repro<'s> {
 
     /// Says what would run: a stage below one that would run might, so it counts.
     fn dry_run(mut self, wanted: &BTreeSet<String>) -> Result<ReproReport> {
+        if self.absence_counts() {
+            self.observer.assumed = Some(self.lock.clone());
+        }
         let statuses = super::status::stage_statuses(&mut self.observer, &self.lock, self.graph)?;
         for status in statuses {
             if !wanted.contains(&status.name) {
@@ -485,21 +601,6 @@ impl<'s> Repro<'s> {
         Ok(self.report)
     }
 
-    /// Writes the lock if it changed: at most every 200 ms, and at the end. A killed process loses
-    /// nothing but these milliseconds, and the next run finds them in the run cache.
-    fn save(&mut self, now: bool) -> Result<()> {
-        const OFTEN: Duration = Duration::from_millis(200);
-        let due = self
-            .unsaved
-            .is_some_and(|since| now || since.elapsed() >= OFTEN);
-        if due {
-            self.site.save(&self.lock)?;
-            self.placed.save(&self.site.layout.placed())?;
-            self.unsaved = None;
-        }
-        Ok(())
-    }
-
     fn settle(
         &mut self,
         name: &str,
@@ -508,6 +609,7 @@ impl<'s> Repro<'s> {
         seconds: f64,
         failure: Option<Failure>,
     ) {
+        self.give_back(name, matches!(action, Action::Ran | Action::Restored));
         self.report.stages.push(StageRun {
             name: name.to_owned(),
             action,
@@ -540,16 +642,21 @@ impl<'s> Repro<'s> {
     }
 }
 
-/// The stages that targets name, with all they need; no targets: all stages.
-fn wanted(graph: &Graph, targets: &[String]) -> Result<BTreeSet<String>> {
-    if targets.is_empty() {
+/// The stages that targets name, with all they need unless asked otherwise; no targets: all.
+fn wanted(site: &Site<'_>, graph: &Graph, options: &ReproOptions) -> Result<BTreeSet<String>> {
+    if options.targets.is_empty() {
         return Ok(graph.stages().keys().cloned().collect());
     }
     let mut names = BTreeSet::new();
-    for target in targets {
-        names.insert(graph.target(target)?.name.clone());
+    for target in &options.targets {
+        let path = site.path(target).ok();
+        names.extend(graph.targets(target, path.as_ref())?);
     }
-    Ok(graph.with_upstream(&names))
+    Ok(match (options.single, options.downstream) {
+        (true, _) => names,
+        (false, true) => graph.with_downstream(&names),
+        (false, false) => graph.with_upstream(&names),
+    })
 }
 
 /// Params of what was recorded that look like secrets.
@@ -578,14 +685,16 @@ fn to_commit(site: &Site<'_>, graph: &Graph, lock: &Lock) -> Result<Vec<String>>
         !inside.is_some_and(|path| managed.keys().any(|root| root.overlaps(&path)))
     });
     let params = lock.stages.values().flat_map(|stage| stage.params.keys());
-    let files: BTreeSet<String> = plain.chain(params).map(ToString::to_string).collect();
+    let unstored = lock.stages.values().flat_map(|stage| &stage.unstored);
+    let files = plain.chain(params).map(ToString::to_string);
+    let files: BTreeSet<String> = files.chain(unstored.map(ToString::to_string)).collect();
     let mut wanted = Vec::new();
     for file in own.into_iter().chain(files) {
         let Some(path) = site.repo_path(&file) else {
             continue;
         };
         let differs = !has_at_or_below(&tracked, &path) || has_at_or_below(&changed, &path);
-        if differs && site.layout.root.join(&file).exists() {
+        if differs && site.layout.root.join(&file).exists() && !site.git.is_ignored(&path)? {
             wanted.push(file);
         }
     }

@@ -11,7 +11,7 @@ use crate::path::RelPath;
 use crate::pipeline::{self, Graph};
 use crate::progress::{Event, Interrupt, Progress};
 use crate::project::layout::{LOCK, MANIFEST};
-use crate::project::{Config, Layout, Lock, Manifest, StageSpec};
+use crate::project::{Claim, Claims, Config, Held, Holder, Layout, Lock, Manifest, StageSpec};
 use crate::store::{self, Store};
 use crate::workspace::{self, Index, Scanner};
 
@@ -55,9 +55,18 @@ pub struct Site<'w> {
     pub config: Config,
     /// The objects.
     pub store: Store,
+    /// What this and other eskers have claimed.
+    pub claims: Claims,
     /// The directory the command was given in, below the project's root; `None` is the root or
     /// a place outside.
     pub within: Option<RelPath>,
+}
+
+/// The right to change all of a project, until it is dropped.
+#[derive(Debug)]
+pub struct Guard {
+    _record: LockGuard,
+    _claim: Held,
 }
 
 impl<'w> Site<'w> {
@@ -84,6 +93,7 @@ impl<'w> Site<'w> {
         if let Some(links) = &config.links {
             store = store.with_links(links);
         }
+        let claims = Claims::new(layout.claims());
         let within = cwd.strip_prefix(&layout.root).ok();
         let within = within.and_then(|path| RelPath::from_native(path).ok());
         Ok(Self {
@@ -93,23 +103,65 @@ impl<'w> Site<'w> {
             manifest,
             config,
             store,
+            claims,
             within,
         })
     }
 
-    /// Takes the right to change this project's record, waiting for another esker if need be, and
-    /// sees to it that the store can be used.
-    pub fn guard(&self) -> Result<LockGuard> {
-        let guard = self.guard_record()?;
+    /// Takes the right to change all of this project, waiting for other eskers if need be: those
+    /// that run stages are over with them then. Sees to it that the store can be used.
+    pub fn guard(&self) -> Result<Guard> {
+        let guard = self.guard_without_store()?;
         self.prepare_store()?;
         Ok(guard)
     }
 
-    /// Takes the right to change this project's record, for what needs no store.
-    pub fn guard_record(&self) -> Result<LockGuard> {
-        let guard = self.hold(&self.layout.guard())?;
+    /// The same, for what needs no store.
+    pub fn guard_without_store(&self) -> Result<Guard> {
+        const GLANCE: Duration = Duration::from_millis(50);
+        let everything = Claim {
+            writes: vec![self.layout.root.clone()],
+            ..Claim::default()
+        };
+        let mut told = None;
+        // The claim comes first: who has it waits for the record only as long as others write it.
+        let claim = loop {
+            match self.claim(&everything)? {
+                Ok(held) => break held,
+                Err(holder) => self.tell_waiting(&mut told, &holder),
+            }
+            if self.world.interrupt.wait(GLANCE) {
+                return Err(Error::Interrupted);
+            }
+        };
+        let record = self.record_guard()?;
         self.sweep();
-        Ok(guard)
+        Ok(Guard {
+            _record: record,
+            _claim: claim,
+        })
+    }
+
+    /// Takes the right to change this project's record, for a moment.
+    pub fn record_guard(&self) -> Result<LockGuard> {
+        self.hold(&self.layout.guard())
+    }
+
+    /// Claims paths and names, or says who has some of them.
+    pub fn claim(&self, wanted: &Claim) -> Result<std::result::Result<Held, Holder>> {
+        Ok(self.claims.take(wanted, self.world.command)?)
+    }
+
+    /// Tells for whom this esker waits, once for each.
+    pub fn tell_waiting(&self, told: &mut Option<u32>, holder: &Holder) {
+        if told.replace(holder.pid) != Some(holder.pid) {
+            let root = self.layout.root.display().to_string();
+            let what = holder.what.strip_prefix(&root).unwrap_or(&holder.what);
+            self.world.progress.event(Event::Waiting {
+                holder: Some((holder.pid, &holder.command)),
+                what: what.trim_start_matches('/'),
+            });
+        }
     }
 
     /// Takes a lock file; while another process holds it, waits, and says for whom. An interrupt
@@ -124,7 +176,9 @@ impl<'w> Site<'w> {
             if !waits {
                 let holder = LockGuard::holder(path);
                 let holder = holder.as_ref().map(|holder| (holder.pid, &*holder.command));
-                self.world.progress.event(Event::Waiting { holder });
+                self.world
+                    .progress
+                    .event(Event::Waiting { holder, what: "" });
                 waits = true;
             }
             if self.world.interrupt.wait(AGAIN) {
@@ -154,7 +208,7 @@ impl<'w> Site<'w> {
     }
 
     /// Removes what killed processes left behind where esker writes for itself.
-    fn sweep(&self) {
+    pub fn sweep(&self) {
         self.store.sweep();
         let Layout { root, local, .. } = &self.layout;
         let dirs = [self.layout.tmp(), self.layout.spool(), self.layout.runs()];

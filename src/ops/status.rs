@@ -1,6 +1,7 @@
 //! `status` and `why`: what differs from the record, in data and in stages.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use super::content::{self, to_recorded};
 use super::diff::{DataChange, file_change};
@@ -176,6 +177,12 @@ pub struct WhyReport {
     /// The run that its record names, if this clone ran it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_run: Option<RunRecord>,
+    /// The last run that failed, if none succeeded since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<RunRecord>,
+    /// Where the output of runs is kept.
+    #[serde(skip)]
+    pub runs: PathBuf,
 }
 
 /// Compares everything, or what the targets narrow it down to.
@@ -239,14 +246,20 @@ pub fn why(world: &World<'_>, target: &str) -> Result<WhyReport> {
         .partition(|status| status.name == name);
     let would_run =
         |status: &StageStatus| matches!(status.state, StageState::Stale | StageState::NeverRun);
-    let run = lock.stages.get(&name).map(|record| record.run.clone());
+    let runs = site.layout.runs();
+    let run = lock.stages.get(&name);
+    let last_run = run.and_then(|record| RunRecord::load(&runs, &record.run));
+    let since = last_run.as_ref().map_or(0, |run| run.started);
+    let failure = RunRecord::load_failed(&runs, &name);
     Ok(WhyReport {
         status: own
             .into_iter()
             .next()
             .expect("every stage of the graph has a status"),
         upstream: above.into_iter().filter(would_run).collect(),
-        last_run: run.and_then(|run| RunRecord::load(&site.layout.runs(), &run)),
+        last_run,
+        last_failure: failure.filter(|failure| failure.started > since),
+        runs,
     })
 }
 
@@ -409,6 +422,16 @@ fn only_in_head(head: &Lock, lock: &Lock, chosen: &Chosen) -> Vec<DataStatus> {
             path,
         })
         .collect()
+}
+
+/// What neither git nor esker knows in the whole project.
+pub(super) fn nobodys(site: &Site<'_>, lock: &Lock, graph: &Graph) -> Result<Vec<String>> {
+    let everything = Chosen {
+        all: true,
+        paths: Vec::new(),
+        stages: BTreeSet::new(),
+    };
+    untracked(site, lock, graph, &everything)
 }
 
 /// What neither git nor esker knows, one entry a directory; nested projects are none of ours.

@@ -131,7 +131,7 @@ pub(super) fn expire_old(site: &Site<'_>) -> Result<ExpireReport> {
 /// Removes what is older than it is kept, now.
 pub fn expire(world: &World<'_>) -> Result<ExpireReport> {
     let site = Site::open(world)?;
-    let _guard = site.guard_record()?;
+    let _guard = site.guard_without_store()?;
     expire_old(&site)
 }
 

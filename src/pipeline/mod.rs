@@ -2,6 +2,7 @@
 //! run, and the run cache. Never looks at the disk for data: `ops` hands in [`Facts`]. Unaware
 //! of scanning, checkout and remotes.
 
+mod environment;
 mod graph;
 mod record;
 mod resolve;
@@ -13,11 +14,12 @@ mod stale;
 #[cfg(test)]
 mod testing;
 
+pub use environment::{Environment, host};
 pub use graph::{Graph, Stage};
 pub use record::RunRecord;
 pub use resolve::{Unresolved, fill_passed, needs_params, resolve};
 pub use results::Results;
-pub use runner::{Exit, Job, Message, Runner};
+pub use runner::{Ended, Exit, Job, Limit, Message, Runner, interpreter_of, interpreter_version};
 pub use schedule::{Next, Scheduler, Verdict};
 pub use stale::{
     Facts, MissingParam, Reason, ReasonKind, assess, collect_params, describe, is_secret,

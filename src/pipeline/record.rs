@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Error, Result};
+use super::{Environment, Error, Result};
 use crate::fs;
 
 /// The version that is written and read.
@@ -12,27 +12,58 @@ const VERSION: u32 = 1;
 const MAX_RECORD: u64 = 1024 * 1024;
 
 /// One run of one stage.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct RunRecord {
     /// The version of this form: 1.
     pub v: u32,
     /// The stage.
     pub stage: String,
-    /// The run line.
+    /// The run line of the block that it recorded; empty if it failed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub run: String,
+    /// What it was called while it ran (`ESKER_RUN_ID`): 16 hex digits, drawn by chance, because
+    /// the run line is known only afterwards. Its output is in `<id>.log`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
     /// When it started, in nanoseconds since 1970.
     pub started: u64,
     /// How long it took.
     pub seconds: f64,
-    /// The exit code of its last script.
+    /// The exit code of its last script, as a shell tells it: 128 and more is a signal; 124 if
+    /// its time was over.
     pub exit: i32,
+    /// The machine.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub host: String,
+    /// The most memory that one of its processes held at once, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory: Option<u64>,
+    /// What it ran in.
+    #[serde(default)]
+    pub environment: Environment,
+    /// The commit that was checked out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Files of git that were not as in that commit: the first thousand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncommitted: Vec<String>,
 }
 
 impl RunRecord {
-    /// Writes `<runs>/<run>.json`.
+    /// Writes `<runs>/<run>.json`, or `<runs>/failed-<stage>.json` for a run that failed. The log
+    /// of the record that stood there goes with it.
     pub fn save(&self, runs: &Path) -> Result<()> {
-        let path = path(runs, &self.run)
-            .ok_or_else(|| Error::Result(format!("`{}` is no run line", self.run)))?;
+        let (path, old) = match self.run.is_empty() {
+            true => (
+                failed(runs, &self.stage),
+                Self::load_failed(runs, &self.stage),
+            ),
+            false => {
+                let path = path(runs, &self.run)
+                    .ok_or_else(|| Error::Result(format!("`{}` is no run line", self.run)))?;
+                (path, Self::load(runs, &self.run))
+            }
+        };
         let mut json = serde_json::to_vec_pretty(self)
             .map_err(|error| Error::Result(format!("no JSON: {error}")))?;
         json.push(b'\n');
@@ -40,26 +71,57 @@ impl RunRecord {
         let mut temp = fs::TempFile::new_in(runs)?;
         temp.write_all(&json)?;
         temp.persist(&path)?;
+        let log = old.filter(|old| old.id != self.id);
+        if let Some(log) = log.and_then(|old| log_of(runs, &old.id)) {
+            // It is for people; one that stays harms nobody.
+            let _ = fs::remove_file(&log);
+        }
         Ok(())
+    }
+
+    /// Where its output is.
+    pub fn log(&self, runs: &Path) -> Option<PathBuf> {
+        log_of(runs, &self.id)
+    }
+
+    /// Reads the record of the last run of a stage that failed.
+    pub fn load_failed(runs: &Path, stage: &str) -> Option<Self> {
+        read(&failed(runs, stage)).filter(|record| record.run.is_empty() && record.stage == stage)
     }
 
     /// Reads the record that a run line names; `None` if there is none or it cannot be read.
     pub fn load(runs: &Path, run: &str) -> Option<Self> {
-        let path = path(runs, run)?;
-        let metadata = fs::metadata(&path).ok()??;
-        if !metadata.is_file() || metadata.len() > MAX_RECORD {
-            return None;
-        }
-        let record: Self = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
-        (record.v == VERSION && record.run == run).then_some(record)
+        read(&path(runs, run)?).filter(|record| record.run == run)
     }
+}
+
+fn read(path: &Path) -> Option<RunRecord> {
+    let metadata = fs::metadata(path).ok()??;
+    if !metadata.is_file() || metadata.len() > MAX_RECORD {
+        return None;
+    }
+    let record: RunRecord = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    (record.v == VERSION).then_some(record)
+}
+
+/// Where the last failure of a stage is told. No name of a stage holds a `/`.
+fn failed(runs: &Path, stage: &str) -> PathBuf {
+    runs.join(format!("failed-{}.json", stage.replace('/', "_")))
 }
 
 /// Where the record of a run line lies; `None` for a text that is none and could point anywhere.
 fn path(runs: &Path, run: &str) -> Option<PathBuf> {
+    is_hex(run).then(|| runs.join(format!("{run}.json")))
+}
+
+/// Where the output of a run lies.
+pub(super) fn log_of(runs: &Path, id: &str) -> Option<PathBuf> {
+    is_hex(id).then(|| runs.join(format!("{id}.log")))
+}
+
+fn is_hex(text: &str) -> bool {
     let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    let is_run_line = run.len() == 16 && run.bytes().all(hex);
-    is_run_line.then(|| runs.join(format!("{run}.json")))
+    text.len() == 16 && text.bytes().all(hex)
 }
 
 #[cfg(test)]
@@ -72,10 +134,60 @@ mod tests {
             v: VERSION,
             stage: "train".to_owned(),
             run: "9f2c6a0b41d7e853".to_owned(),
+            id: "00112233445566ff".to_owned(),
             started: 1_700_000_000_123_456_789,
             seconds: 72.25,
             exit: 0,
+            host: "gpu-3".to_owned(),
+            peak_memory: Some(1_234_567_168),
+            environment: Environment {
+                os: "Linux 6.1.0".to_owned(),
+                arch: "x86_64".to_owned(),
+                interpreter: Some("Python 3.12.1".to_owned()),
+                files: [("uv.lock".to_owned(), "b3:00".to_owned())].into(),
+                gpu_driver: Some("535.161.07".to_owned()),
+                image: None,
+            },
+            commit: Some("0123456789abcdef0123456789abcdef01234567".to_owned()),
+            uncommitted: vec!["src/train.py".to_owned()],
         }
+    }
+
+    #[test]
+    fn a_failure_is_kept_until_the_next_one_and_its_log_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let failed = |id: &str, exit| RunRecord {
+            run: String::new(),
+            id: id.to_owned(),
+            exit,
+            ..record()
+        };
+        let (first, second) = (
+            failed("00000000000000aa", 1),
+            failed("00000000000000bb", 137),
+        );
+        for run in [&first, &second] {
+            fs::write_new(&run.log(dir.path()).unwrap(), b"words").unwrap();
+            run.save(dir.path()).unwrap();
+            assert_eq!(
+                RunRecord::load_failed(dir.path(), "train").as_ref(),
+                Some(run)
+            );
+        }
+        assert!(!first.log(dir.path()).unwrap().exists());
+        assert!(second.log(dir.path()).unwrap().exists());
+        assert_eq!(RunRecord::load_failed(dir.path(), "other"), None);
+        assert_eq!(RunRecord::load(dir.path(), &record().run), None);
+    }
+
+    #[test]
+    fn a_record_of_few_words_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let text =
+            r#"{"v":1,"stage":"s","run":"9f2c6a0b41d7e853","started":1,"seconds":2.5,"exit":0}"#;
+        fs::write_new(&dir.path().join("9f2c6a0b41d7e853.json"), text.as_bytes()).unwrap();
+        let read = RunRecord::load(dir.path(), "9f2c6a0b41d7e853").unwrap();
+        assert_eq!((read.seconds, read.log(dir.path())), (2.5, None));
     }
 
     #[test]
@@ -97,12 +209,7 @@ mod tests {
     #[test]
     fn a_run_line_cannot_point_elsewhere() {
         let dir = tempfile::tempdir().unwrap();
-        for run in [
-            "",
-            "../../etc/passwd",
-            "9F2C6A0B41D7E853",
-            "0/../0/../000000",
-        ] {
+        for run in ["../../etc/passwd", "9F2C6A0B41D7E853", "0/../0/../000000"] {
             let record = RunRecord {
                 run: run.to_owned(),
                 ..record()
@@ -155,7 +262,7 @@ mod tests {
             // Seconds are for people; JSON readers may round the last bit of longer fractions.
             let seconds = f64::from(quarters) / 4.0;
             let dir = tempfile::tempdir().unwrap();
-            let record = RunRecord { v: VERSION, stage, run, started, seconds, exit };
+            let record = RunRecord { stage, run, started, seconds, exit, ..record() };
             record.save(dir.path()).unwrap();
             prop_assert_eq!(RunRecord::load(dir.path(), &record.run), Some(record));
         }

@@ -74,6 +74,11 @@ impl Build {
         self
     }
 
+    pub(super) fn mutex(mut self, names: &[&str]) -> Self {
+        self.spec.mutex = names.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+
     /// `key`, `file:key`, or `file:*`; keys without quotes.
     pub(super) fn params(mut self, params: &[&str]) -> Self {
         let at = &self.spec.at;

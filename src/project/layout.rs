@@ -51,6 +51,10 @@ impl Layout {
     pub fn runs(&self) -> PathBuf {
         self.shared.join("runs")
     }
+    /// Who is writing or reading what, in all worktrees of this clone.
+    pub fn claims(&self) -> PathBuf {
+        self.shared.join("claims")
+    }
     /// Config of this clone.
     pub fn config(&self) -> PathBuf {
         self.shared.join("config.toml")
@@ -132,6 +136,7 @@ mod tests {
             layout.store(),
             layout.results(),
             layout.runs(),
+            layout.claims(),
             layout.config(),
         ];
         let local = [

@@ -1,12 +1,15 @@
-//! Finds the project, and reads and writes its text: `esker.toml`, `esker.lock`, local config.
+//! Finds the project, and reads and writes its text: `esker.toml`, `esker.lock`, local config;
+//! and who has claimed which paths of it.
 //! Knows neither git, nor the store, nor processes.
 
+mod claims;
 pub mod config;
 pub mod layout;
 pub mod lock;
 pub mod manifest;
 mod source;
 
+pub use claims::{Claim, Claims, Held, Holder};
 pub use config::Config;
 pub use layout::Layout;
 pub use lock::{DepHash, Lock, Recorded, StageRecord};

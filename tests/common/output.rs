@@ -37,6 +37,14 @@ fn plain(text: &str, root: &Path) -> String {
     let text = text.into_owned();
     let nanos = regex::Regex::new(r"/\d{19}-").unwrap();
     let text = nanos.replace_all(&text, "/[nanos]-").into_owned();
+    let machine = regex::Regex::new(r"(?m)^  on .+ of memory$").unwrap();
+    let text = machine.replace_all(&text, "  on [machine]").into_owned();
+    let commit = regex::Regex::new(r"(?m)^  at commit [0-9a-f]{7}\b").unwrap();
+    let text = commit
+        .replace_all(&text, "  at commit [commit]")
+        .into_owned();
+    let log = regex::Regex::new(r"/[0-9a-f]{16}\.log").unwrap();
+    let text = log.replace_all(&text, "/[id].log").into_owned();
     let end = regex::Regex::new(r"(?m) +$").unwrap();
     end.replace_all(&text, "").into_owned()
 }

@@ -4,7 +4,9 @@ use super::super::ui::Tone;
 use super::everywhere::Everywhere;
 use super::{CliError, Exit, Ui, World};
 use crate::ops::metrics::MetricChange;
-use crate::ops::repro::{Action, Failure, ReproOptions, ReproReport, StageRun, repro};
+use crate::ops::repro::{
+    Action, Failure, ReproOptions, ReproReport, StageRun, Warning, WarningKind, repro,
+};
 
 /// Run the stages that are stale
 ///
@@ -15,14 +17,21 @@ use crate::ops::repro::{Action, Failure, ReproOptions, ReproReport, StageRun, re
 /// Examples:
 ///   esker repro
 ///   esker repro train -j 4
+///   esker repro 'models/*.pkl' --single
 ///   esker repro --dry-run
 ///   esker repro --set train.lr=0.01
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// Stages, outputs, or paths inside outputs; none: everything
+    /// Stages, outputs, paths inside outputs, or patterns; none: everything
     #[arg(value_name = "TARGET", conflicts_with = "all_projects")]
     targets: Vec<String>,
+    /// Only the targets, not what they need
+    #[arg(short, long, alias = "single-item", requires = "targets")]
+    single: bool,
+    /// The targets and all that needs them, not what they need
+    #[arg(long, requires = "targets", conflicts_with = "single")]
+    downstream: bool,
     /// Run so many stages at once
     #[arg(short, long, value_name = "N")]
     jobs: Option<usize>,
@@ -47,6 +56,13 @@ pub(crate) struct Args {
     /// Neither restore from the run cache nor add to it
     #[arg(long)]
     no_run_cache: bool,
+    /// Take recorded data that is not in the workspace for unchanged; a stage that runs gets what
+    /// it reads from the store
+    #[arg(long)]
+    allow_missing: bool,
+    /// As --allow-missing, and fetch from the remote what the stages that run read
+    #[arg(long)]
+    pull: bool,
     #[command(flatten)]
     pub(super) everywhere: Everywhere,
 }
@@ -56,12 +72,16 @@ pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliEr
         world,
         &ReproOptions {
             targets: args.targets.clone(),
+            single: args.single,
+            downstream: args.downstream,
             jobs: args.jobs,
             set: args.set.clone(),
             dry_run: args.dry_run,
             force: args.force,
             keep_going: args.keep_going,
             no_run_cache: args.no_run_cache,
+            allow_missing: args.allow_missing,
+            pull: args.pull,
         },
     )?;
     if ui.json {
@@ -119,9 +139,31 @@ fn tell(ui: &Ui, report: &ReproReport) {
             "{head}: `{param}` looks like a secret: only its hash is recorded. Pass it on by `[env] pass` instead"
         ));
     }
+    for warning in &report.warnings {
+        ui.warn(&mistake(warning));
+    }
     ui.say(&closing(report));
     if report.recorded() && !report.failed() && !report.interrupted {
         ui.next(&commit_line(&report.to_commit));
+    }
+}
+
+fn mistake(warning: &Warning) -> String {
+    let path = &warning.path;
+    let stage = warning.stage.as_deref().unwrap_or_default();
+    match warning.kind {
+        WarningKind::UndeclaredScript => format!(
+            "`{stage}` names `{path}` in its `cmd`, but not in its `deps`: a change of it reruns nothing"
+        ),
+        WarningKind::OutInGit => format!(
+            "git tracks `{path}`, an output of `{stage}`: `git rm -r --cached {path}`, or set `store = false`"
+        ),
+        WarningKind::DepIgnored => format!(
+            "`{stage}` reads `{path}`, which git ignores and nothing tracks: no clone will have it (`esker add {path}`)"
+        ),
+        WarningKind::Stray => {
+            format!("`{path}` appeared while stages ran, and belongs to none: is it an output?")
+        }
     }
 }
 
@@ -157,6 +199,13 @@ fn describe(failure: &Failure) -> (String, &[String]) {
     match failure {
         Failure::Exit { code, tail } => (format!("failed with exit code {code}"), tail),
         Failure::Signal { signal, tail } => (format!("was killed by signal {signal}"), tail),
+        Failure::TimedOut { limit, tail } => {
+            let limit = render::duration(*limit);
+            (
+                format!("ran longer than its `timeout` of {limit}, and was ended"),
+                tail,
+            )
+        }
         Failure::Start { message } => (format!("could not be started: {message}"), &[]),
         Failure::NotWritten { outs } => {
             let outs = outs.iter().map(|path| format!("`{path}`")).collect();

@@ -9,54 +9,42 @@ use crate::ops::content::{to_placed, to_recorded};
 use crate::ops::metrics::numbers_of;
 use crate::ops::{Error, Result};
 use crate::path::{DepPath, RelPath};
-use crate::pipeline::{self, Exit, RunRecord, Stage};
+use crate::pipeline::{Ended, Exit, Stage};
 use crate::progress::StageOutcome;
 use crate::project::StageRecord;
 use crate::workspace::{Found, Park};
 
 impl Repro<'_> {
     /// Takes the end of a stage's command. Says whether the stage is done well.
-    pub(super) fn finish(
-        &mut self,
-        name: &str,
-        exit: pipeline::Result<Exit>,
-        seconds: f64,
-        tail: Vec<Vec<u8>>,
-    ) -> Result<bool> {
+    pub(super) fn finish(&mut self, ended: Ended) -> Result<bool> {
+        let name = &ended.stage;
         let graph = self.graph;
         let stage = &graph.stages()[name];
         let running = self.running.remove(name).expect("only started stages end");
         self.observer.forget(&stage.outs);
-        let failure = match exit {
-            Ok(Exit::Code(0)) => match self.take_in(stage, &running, seconds) {
-                Ok(None) => {
-                    self.tell_ran(stage, seconds);
-                    self.settle(name, Action::Ran, &running.reasons, seconds, None);
-                    self.drop_parked(running)?;
-                    return Ok(true);
-                }
-                Ok(Some(failure)) => failure,
-                Err(Error::Interrupted) => Failure::Other {
-                    message: Error::Interrupted.to_string(),
-                },
-                Err(error) => Failure::Other {
-                    message: in_full(&error),
-                },
-            },
-            Ok(Exit::Code(code)) => Failure::Exit {
-                code,
-                tail: text(tail),
-            },
-            Ok(Exit::Signal(signal)) => Failure::Signal {
-                signal,
-                tail: text(tail),
-            },
-            Err(error) => Failure::Start {
-                message: in_full(&error),
-            },
+        let failure = match failure(&ended, &running) {
+            Some(failure) => Some(failure),
+            None => self
+                .take_in(stage, &running, &ended)
+                .unwrap_or_else(|error| {
+                    let message = match error {
+                        Error::Interrupted => error.to_string(),
+                        _ => in_full(&error),
+                    };
+                    Some(Failure::Other { message })
+                }),
         };
+        let Some(failure) = failure else {
+            self.tell_ran(stage, ended.seconds);
+            self.settle(name, Action::Ran, &running.reasons, ended.seconds, None);
+            self.drop_parked(running)?;
+            return Ok(true);
+        };
+        let run = self.run_record(stage, "", (&running.id, running.started), &ended);
         let reasons = running.reasons.clone();
         let leavings = self.put_back(name, running)?;
+        // It is for people: a disk that the command filled must not keep the outputs away.
+        let _ = run.save(&self.site.layout.runs());
         self.fail(name, &reasons, failure);
         if let Some(run) = self.report.stages.last_mut() {
             run.leavings = leavings;
@@ -69,7 +57,7 @@ impl Repro<'_> {
         &mut self,
         stage: &Stage,
         running: &Running,
-        seconds: f64,
+        ended: &Ended,
     ) -> Result<Option<Failure>> {
         let changed = self.changed_inputs(stage, running)?;
         if !changed.is_empty() {
@@ -77,7 +65,7 @@ impl Repro<'_> {
         }
         let mut found = BTreeMap::new();
         for path in &stage.outs {
-            found.insert(path.clone(), self.observer.store(path)?.clone());
+            found.insert(path.clone(), self.observer.take_out(stage, path)?.clone());
         }
         // Before the old outputs go: another stage may have written the bytes of one of them.
         self.site.store.settle()?;
@@ -90,9 +78,9 @@ impl Repro<'_> {
         let outs = found.iter();
         let outs = outs.filter_map(|(path, found)| Some((path.clone(), to_recorded(found)?)));
         let record = stage.record(&running.facts, outs.collect(), metrics)?;
-        self.keep_result(stage, &record, running, seconds)?;
+        self.keep_result(stage, &record, running, ended)?;
         if self.site.store.shares_files() {
-            for path in found.keys() {
+            for path in found.keys().filter(|path| !record.unstored.contains(*path)) {
                 self.written.extend(self.observer.entries(path)?);
             }
         }
@@ -109,31 +97,47 @@ impl Repro<'_> {
     ) -> Result<()> {
         for (path, found) in found {
             self.observer.write_nodes(path, found)?;
-            let item = to_placed(found).map(|item| (path.clone(), item));
-            self.placed.paths.extend(item);
+            let item = to_placed(found).filter(|_| !record.unstored.contains(path));
+            self.placed.insert(path.clone(), item);
         }
         self.lock.stages.insert(stage.name.clone(), record);
+        self.unsaved_stages.insert(stage.name.clone());
         self.unsaved.get_or_insert_with(Instant::now);
         Ok(())
     }
 
+    /// Gives a fresh stage a new block if only what of its outputs is stored has changed.
+    pub(super) fn settle_storing(&mut self, stage: &Stage) -> Result<()> {
+        let Some(record) = self.lock.stages.get(&stage.name) else {
+            return Ok(());
+        };
+        if record.unstored == stage.unstored() || stage.spec.frozen {
+            return Ok(());
+        }
+        let mut record = record.clone();
+        let mut found = BTreeMap::new();
+        for path in &stage.outs {
+            found.insert(path.clone(), self.observer.take_out(stage, path)?.clone());
+        }
+        if found.values().any(|found| *found == Found::Missing) {
+            return Ok(());
+        }
+        self.site.store.settle()?;
+        record.unstored = stage.unstored();
+        record.run = record.run_line(&stage.name);
+        self.record(stage, record, &found)
+    }
+
     fn keep_result(
-        &self,
+        &mut self,
         stage: &Stage,
         record: &StageRecord,
         running: &Running,
-        seconds: f64,
+        ended: &Ended,
     ) -> Result<()> {
-        let run = RunRecord {
-            v: 1,
-            stage: stage.name.clone(),
-            run: record.run.clone(),
-            started: running.started,
-            seconds,
-            exit: 0,
-        };
+        let run = self.run_record(stage, &record.run, (&running.id, running.started), ended);
         run.save(&self.site.layout.runs())?;
-        if !self.options.no_run_cache && !stage.spec.always {
+        if !self.options.no_run_cache && is_function(stage) {
             self.results.put(record.run_key(), record)?;
         }
         Ok(())
@@ -189,9 +193,32 @@ impl Repro<'_> {
     }
 }
 
-fn text(lines: Vec<Vec<u8>>) -> Vec<String> {
-    let lines = lines.into_iter();
-    lines
-        .map(|line| String::from_utf8_lossy(&line).into_owned())
-        .collect()
+/// Whether what a stage writes follows from its inputs alone, so that the run cache may answer
+/// for it: not if it goes on from its old outputs.
+pub(super) fn is_function(stage: &Stage) -> bool {
+    let mut outs = stage.spec.outs.iter();
+    !stage.spec.always && !outs.any(|out| out.options.keep)
+}
+
+/// How a command failed, if it did.
+fn failure(ended: &Ended, running: &Running) -> Option<Failure> {
+    let lines = ended.tail.iter();
+    let tail = lines
+        .map(|line| String::from_utf8_lossy(line).into_owned())
+        .collect();
+    Some(match &ended.exit {
+        Ok(Exit::Code(0)) => return None,
+        Ok(Exit::Code(code)) => Failure::Exit { code: *code, tail },
+        Ok(Exit::Signal(signal)) => Failure::Signal {
+            signal: *signal,
+            tail,
+        },
+        Ok(Exit::TimedOut) => Failure::TimedOut {
+            limit: running.limit.map_or(0.0, |limit| limit.after.as_secs_f64()),
+            tail,
+        },
+        Err(error) => Failure::Start {
+            message: in_full(error),
+        },
+    })
 }

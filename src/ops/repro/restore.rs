@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::finish::is_function;
 use super::{Action, Repro};
 use crate::hash::{BlobId, ContentId, Digest};
 use crate::ops::content::{all_saved, entries};
@@ -28,7 +29,7 @@ impl Repro<'_> {
         let forced = reasons
             .iter()
             .any(|reason| reason.kind == ReasonKind::Forced);
-        if forced || self.options.force || self.options.no_run_cache || stage.spec.always {
+        if forced || self.options.force || self.options.no_run_cache || !is_function(stage) {
             return Ok(false);
         }
         let Some((record, wanted)) = self.find_result(stage, facts)? else {
@@ -68,7 +69,15 @@ impl Repro<'_> {
             .iter()
             .map(|path| (path.clone(), unknown.clone()));
         let asked = stage.record(facts, outs.collect(), BTreeMap::new())?;
-        for result in self.results.get(asked.run_key())? {
+        let results = self.results.get(asked.run_key())?;
+        if let Some(newest) = results.first() {
+            let outs = newest.outs.iter();
+            let outs: Vec<_> = outs
+                .map(|(path, out)| (path.clone(), out.clone()))
+                .collect();
+            self.fetch(&outs)?;
+        }
+        for result in results {
             if let Some(wanted) = self.have_all(&result)? {
                 let record = stage.record(facts, result.outs, result.metrics)?;
                 return Ok(Some((record, wanted)));

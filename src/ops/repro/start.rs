@@ -1,17 +1,24 @@
 //! Starting a stage: old outputs aside, then the command.
 
+use std::time::Duration;
+
 use super::{Failure, Repro, Running, in_full};
 use crate::fs;
 use crate::ops::content::all_saved;
 use crate::ops::{Error, Result};
-use crate::pipeline::{self, Job, Stage};
+use crate::pipeline::{self, Job, Limit, Stage};
 use crate::progress::Event;
-use crate::workspace::{Park, Parked};
+use crate::workspace::{self, Park, Parked};
 
 impl Repro<'_> {
-    pub(super) fn start(&mut self, name: &str) -> Result<()> {
+    /// Starts a stage's command; says `false` if another esker has what it needs.
+    pub(super) fn start(&mut self, name: &str) -> Result<bool> {
         let graph = self.graph;
         let stage = &graph.stages()[name];
+        if !self.claim_mutexes(stage)? {
+            self.stale.remove(name);
+            return Ok(false);
+        }
         let checked = self.stale.remove(name);
         let (reasons, facts) = checked.expect("only stages that were found stale are started");
         let reason = reasons.first().map(pipeline::describe).unwrap_or_default();
@@ -19,8 +26,10 @@ impl Repro<'_> {
             stage: name,
             reason: &reason,
         });
+        self.look_around()?;
         let park = Park::new(&self.site.layout.park(), &format!("repro-{name}"));
         let parked = self.move_outs_aside(stage, &park)?;
+        let id = format!("{:016x}", u64::from_le_bytes(fs::random_bytes()));
         // From here on the old outputs are put back if anything goes wrong.
         self.running.insert(
             name.to_owned(),
@@ -29,12 +38,14 @@ impl Repro<'_> {
                 reasons,
                 parked,
                 park,
+                id: id.clone(),
                 started: fs::now_nanos(),
+                limit: limit(stage),
             },
         );
-        let job = self.job(stage)?;
+        let job = self.job(stage, id)?;
         self.runner.start(job);
-        Ok(())
+        Ok(true)
     }
 
     /// Tells of a stage that could not even be started, and puts its old outputs back.
@@ -58,9 +69,16 @@ impl Repro<'_> {
         let mut parked = Vec::new();
         for path in &stage.outs {
             let saved = all_saved(&self.site.store, &self.observer.entries(path)?);
-            if let Some(item) = park.park(root, path)? {
-                parked.push((item, saved));
-            }
+            let item = match stage.options(path).keep {
+                true => {
+                    let item = park.copy(root, path)?;
+                    // A link would let the command write into the store.
+                    workspace::unprotect(root, path)?;
+                    item
+                }
+                false => park.park(root, path)?,
+            };
+            parked.extend(item.map(|item| (item, saved)));
             if let Some(dir) = path.parent() {
                 fs::create_dir_all(&dir.to_path(root))?;
             }
@@ -69,7 +87,7 @@ impl Repro<'_> {
         Ok(parked)
     }
 
-    fn job(&self, stage: &Stage) -> Result<Job> {
+    fn job(&self, stage: &Stage, id: String) -> Result<Job> {
         let site = self.site;
         let root = &site.layout.root;
         let dir = stage
@@ -86,6 +104,7 @@ impl Repro<'_> {
         let mut env = env.collect::<Result<Vec<(String, String)>>>()?;
         env.push(("ESKER_ROOT".to_owned(), root.display().to_string()));
         env.push(("ESKER_STAGE".to_owned(), stage.name.clone()));
+        env.push(("ESKER_RUN_ID".to_owned(), id.clone()));
         Ok(Job {
             stage: stage.name.clone(),
             scripts: stage
@@ -102,9 +121,19 @@ impl Repro<'_> {
             .concat(),
             dir,
             env,
-            log: runs.join(format!("{}.log", stage.name)),
+            log: runs.join(format!("{id}.log")),
+            limit: limit(stage),
         })
     }
+}
+
+/// What a stage's `timeout` comes to.
+fn limit(stage: &Stage) -> Option<Limit> {
+    const GRACE: Duration = Duration::from_secs(5);
+    stage.spec.timeout.map(|after| Limit {
+        after,
+        grace: GRACE,
+    })
 }
 
 /// Bash, strict, where there is one; else the system's shell. No start-up files are read.

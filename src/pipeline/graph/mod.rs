@@ -2,6 +2,7 @@
 
 mod order;
 mod places;
+mod targets;
 
 #[cfg(test)]
 mod tests;

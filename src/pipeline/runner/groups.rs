@@ -8,9 +8,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// What is known of the jobs that run, by number.
+use super::system;
+use super::watcher::Watcher;
+
+/// What is known of the jobs that run.
 #[derive(Default)]
-pub(super) struct Groups(Mutex<BTreeMap<u64, Group>>);
+pub(super) struct Groups {
+    jobs: Mutex<BTreeMap<u64, Group>>,
+    watcher: Watcher,
+}
 
 #[derive(Default)]
 struct Group {
@@ -46,6 +52,7 @@ impl Groups {
         if let Some(signal) = group.signal {
             return Ok(Started::Signalled(signal));
         }
+        system::lead_session(command, self.watcher.pipe()?);
         let child = command.spawn()?;
         group.leader = Some(Pid::from_child(&child));
         Ok(Started::Child(child))
@@ -60,8 +67,12 @@ impl Groups {
 
     /// Forgets a leader that is going to be reaped.
     pub(super) fn forget_leader(&self, job: u64) {
-        if let Some(group) = self.lock().get_mut(&job) {
-            group.leader = None;
+        let leader = self
+            .lock()
+            .get_mut(&job)
+            .and_then(|group| group.leader.take());
+        if let Some(leader) = leader {
+            self.watcher.forget(leader);
         }
     }
 
@@ -77,7 +88,7 @@ impl Groups {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Group>> {
         // The map is whole between any two statements, so a panic elsewhere does no harm.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
 use super::groups::{Groups, Started};
-use super::{Error, Exit, Job, Message, Result, lines};
+use super::{Ended, Error, Exit, Job, Limit, Message, Result, lines, system};
 use crate::fs;
 
 /// How many lines are kept to show after a failure.
@@ -33,11 +33,14 @@ enum Event {
 /// What happens to a process group whose leader is over and whose pipes are still open: the
 /// signal to send, and how long to wait before it. Children that end by themselves a moment
 /// later (`tee` behind a process substitution) are left in peace.
-const FAREWELL: [(Option<Signal>, Duration); 3] = [
+const FAREWELL: [Step; 3] = [
     (Some(Signal::TERM), Duration::from_millis(250)),
     (Some(Signal::KILL), Duration::from_secs(2)),
     (None, Duration::from_millis(250)),
 ];
+
+/// A signal to send, and how long to wait before it.
+type Step = (Option<Signal>, Duration);
 
 /// Runs all scripts of a job and tells its end.
 pub(super) fn run(job: &Job, number: u64, groups: &Groups, sender: &SyncSender<Message>) {
@@ -47,15 +50,18 @@ pub(super) fn run(job: &Job, number: u64, groups: &Groups, sender: &SyncSender<M
         sender,
         log: None,
         tail: VecDeque::new(),
+        deadline: job.limit.map(|limit| start + limit.after),
+        peak: None,
     };
     let exit = run_scripts(job, number, groups, &mut output);
     groups.close(number);
-    let message = Message::Exited {
+    let message = Message::Exited(Ended {
         stage: job.stage.clone(),
         exit,
         seconds: start.elapsed().as_secs_f64(),
+        peak_memory: output.peak,
         tail: output.tail.into(),
-    };
+    });
     // Nobody listens any more when the runner is dropped, and then nobody needs to know.
     let _ = sender.send(message);
 }
@@ -99,10 +105,31 @@ fn run_script(
         child,
         number,
         groups,
+        reaped: false,
     };
     let events = script.watch()?;
-    script.listen(&events, output);
-    script.reap().map(exit)
+    let in_time = script.listen(&events, &limit_steps(job.limit, output.deadline), output);
+    let (status, peak) = script.reap()?;
+    output.peak = output.peak.max(Some(peak));
+    Ok(if in_time {
+        exit(status)
+    } else {
+        Exit::TimedOut
+    })
+}
+
+/// What happens to a script that is still there when its time is over.
+fn limit_steps(limit: Option<Limit>, deadline: Option<Instant>) -> Vec<Step> {
+    let (Some(limit), Some(deadline)) = (limit, deadline) else {
+        return Vec::new();
+    };
+    let left = deadline.saturating_duration_since(Instant::now());
+    let at_last = FAREWELL[FAREWELL.len() - 1];
+    vec![
+        (Some(Signal::TERM), left),
+        (Some(Signal::KILL), limit.grace),
+        at_last,
+    ]
 }
 
 #[expect(
@@ -122,8 +149,7 @@ fn command(job: &Job, script: &str) -> io::Result<Command> {
         .envs(job.env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0);
+        .stderr(Stdio::piped());
     Ok(command)
 }
 
@@ -140,6 +166,7 @@ struct Script<'a> {
     child: Child,
     number: u64,
     groups: &'a Groups,
+    reaped: bool,
 }
 
 impl Script<'_> {
@@ -163,57 +190,58 @@ impl Script<'_> {
     }
 
     /// Hands on output until the leader is over and both streams have ended, or the farewell
-    /// to what the leader left behind is.
-    fn listen(&self, events: &Receiver<Event>, output: &mut Output<'_>) {
+    /// to what the leader left behind is. Says whether the leader ended before its time was over.
+    fn listen(&self, events: &Receiver<Event>, limit: &[Step], output: &mut Output<'_>) -> bool {
         let mut open_streams = 2;
-        let mut ended = false;
-        let mut farewell = FAREWELL.iter();
-        let mut step: Option<(Option<Signal>, Instant)> = None;
+        let (mut ended, mut in_time) = (false, true);
+        let mut steps = limit.iter();
+        let mut step = next_step(&mut steps);
         while open_streams > 0 || !ended {
             match receive(events, step.map(|(_, deadline)| deadline)) {
                 Ok(Event::Line { line, stderr }) => output.take(line, stderr),
                 Ok(Event::StreamEnded) => open_streams -= 1,
                 Ok(Event::LeaderEnded) => {
                     ended = true;
-                    step = next_step(&mut farewell);
+                    steps = FAREWELL.iter();
+                    step = next_step(&mut steps);
                 }
                 Err(RecvTimeoutError::Timeout) => {
+                    in_time &= ended;
                     if let Some((Some(signal), _)) = step {
                         self.groups.end(self.number, signal);
                     }
-                    step = next_step(&mut farewell);
+                    step = next_step(&mut steps);
                     if step.is_none() {
-                        return;
+                        return in_time;
                     }
                 }
                 // All three threads are over.
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return in_time,
             }
         }
+        in_time
     }
 
     /// Ends what is left of the group, and takes the leader's exit status.
-    fn reap(&mut self) -> io::Result<ExitStatus> {
+    fn reap(&mut self) -> io::Result<(ExitStatus, u64)> {
         self.groups.end(self.number, Signal::TERM);
         self.groups.end(self.number, Signal::KILL);
         self.groups.forget_leader(self.number);
-        self.child.wait()
+        self.reaped = true;
+        system::reap(&self.child)
     }
 }
 
 impl Drop for Script<'_> {
     fn drop(&mut self) {
-        // After `reap`, the group is forgotten and the status is kept: both do nothing.
-        self.groups.end(self.number, Signal::KILL);
-        self.groups.forget_leader(self.number);
-        let _ = self.child.wait();
+        if !self.reaped {
+            let _ = self.reap();
+        }
     }
 }
 
-fn next_step(
-    farewell: &mut std::slice::Iter<'_, (Option<Signal>, Duration)>,
-) -> Option<(Option<Signal>, Instant)> {
-    let (signal, patience) = farewell.next()?;
+fn next_step(steps: &mut std::slice::Iter<'_, Step>) -> Option<(Option<Signal>, Instant)> {
+    let (signal, patience) = steps.next()?;
     Some((*signal, Instant::now() + *patience))
 }
 
@@ -254,6 +282,10 @@ struct Output<'a> {
     sender: &'a SyncSender<Message>,
     log: Option<File>,
     tail: VecDeque<Vec<u8>>,
+    /// When the time of the job is over.
+    deadline: Option<Instant>,
+    /// The most memory that a process of the job held.
+    peak: Option<u64>,
 }
 
 impl Output<'_> {

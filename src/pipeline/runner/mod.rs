@@ -6,12 +6,16 @@
 //! a command that prints faster than anybody reads is slowed down by its own pipe.
 //!
 //! When a script is over, what it left running in its process group is ended, so that no stage
-//! writes outputs after they were hashed and nothing outlives esker. A child that made itself a
-//! session of its own is out of reach; its output is no longer waited for.
+//! writes outputs after they were hashed and nothing outlives esker; not even if that is killed
+//! ([`watcher`]). A child that made itself a session of its own is out of reach; its output is no
+//! longer waited for. Scripts have no terminal: what asks for one fails at once.
 
 mod groups;
+mod interpreter;
 mod job;
 mod lines;
+mod system;
+mod watcher;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +25,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
+
+pub use self::interpreter::{interpreter_of, interpreter_version};
 
 use self::groups::Groups;
 use super::{Error, Result};
@@ -43,6 +49,17 @@ pub struct Job {
     pub env: Vec<(String, String)>,
     /// Where all output is kept.
     pub log: PathBuf,
+    /// How long all scripts together may take.
+    pub limit: Option<Limit>,
+}
+
+/// How long a job may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// After this time, its process group is asked to end (SIGTERM).
+    pub after: Duration,
+    /// After so much more, it is killed.
+    pub grace: Duration,
 }
 
 /// How a command ended.
@@ -52,6 +69,8 @@ pub enum Exit {
     Code(i32),
     /// Killed by a signal, or not started any more because of one.
     Signal(i32),
+    /// Ended because its time was over.
+    TimedOut,
 }
 
 /// What a worker tells.
@@ -67,16 +86,22 @@ pub enum Message {
         stderr: bool,
     },
     /// A stage is over.
-    Exited {
-        /// Which stage.
-        stage: String,
-        /// How; an error if it could not be started.
-        exit: Result<Exit>,
-        /// How long it took.
-        seconds: f64,
-        /// Its last 20 lines.
-        tail: Vec<Vec<u8>>,
-    },
+    Exited(Ended),
+}
+
+/// The end of a job.
+#[derive(Debug)]
+pub struct Ended {
+    /// Which stage.
+    pub stage: String,
+    /// How; an error if it could not be started.
+    pub exit: Result<Exit>,
+    /// How long it took.
+    pub seconds: f64,
+    /// The most memory that one of its processes held at once, in bytes.
+    pub peak_memory: Option<u64>,
+    /// Its last 20 lines.
+    pub tail: Vec<Vec<u8>>,
 }
 
 /// Runs jobs on threads and hands their messages to one owner. Dropped, it kills what still runs.
@@ -118,12 +143,13 @@ impl Runner {
         if let Err(source) = spawned {
             self.groups.close(number);
             let program = "a thread".to_owned();
-            self.unstarted.get_mut().push(Message::Exited {
+            self.unstarted.get_mut().push(Message::Exited(Ended {
                 stage,
                 exit: Err(Error::Spawn { program, source }),
                 seconds: 0.0,
+                peak_memory: None,
                 tail: Vec::new(),
-            });
+            }));
         }
     }
 
@@ -131,7 +157,7 @@ impl Runner {
     pub fn recv_timeout(&self, timeout: Duration) -> Option<Message> {
         let unstarted = self.unstarted.borrow_mut().pop();
         let message = unstarted.or_else(|| self.receiver.recv_timeout(timeout).ok())?;
-        if matches!(message, Message::Exited { .. }) {
+        if matches!(message, Message::Exited(_)) {
             self.running.set(self.running.get() - 1);
         }
         Some(message)

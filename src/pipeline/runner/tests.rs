@@ -22,6 +22,7 @@ fn job(dir: &Path, scripts: &[&str]) -> Job {
         dir: dir.to_path_buf(),
         env: Vec::new(),
         log: dir.join("logs/train.log"),
+        limit: None,
     }
 }
 
@@ -33,7 +34,7 @@ fn wait(runner: &Runner) -> Told {
                 let line = String::from_utf8_lossy(&line).into_owned();
                 if stderr { &mut err } else { &mut out }.push(line);
             }
-            Message::Exited { exit, tail, .. } => {
+            Message::Exited(Ended { exit, tail, .. }) => {
                 return Told {
                     out,
                     err,
@@ -290,4 +291,73 @@ fn a_dropped_runner_leaves_nothing_behind() {
 #[test]
 fn nobody_says_anything_when_nothing_runs() {
     assert!(Runner::new().recv_timeout(Duration::ZERO).is_none());
+}
+
+fn limited(dir: &Path, script: &str, milliseconds: u64) -> Job {
+    let short = Duration::from_millis(milliseconds);
+    Job {
+        limit: Some(Limit {
+            after: short,
+            grace: short,
+        }),
+        ..job(dir, &[script, "echo next"])
+    }
+}
+
+#[test]
+fn a_job_over_its_time_is_asked_to_end_with_all_it_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut runner = Runner::new();
+    runner.start(limited(dir.path(), "sleep 1000 & echo $!; wait", 100));
+    let told = wait(&runner);
+    assert_eq!(told.exit.unwrap(), Exit::TimedOut);
+    assert_eq!(told.out.len(), 1, "{:?}", told.out);
+    assert_ends(&told.out[0]);
+}
+
+#[test]
+fn a_job_that_ignores_the_end_of_its_time_is_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut runner = Runner::new();
+    let stubborn = "trap '' TERM; echo $$; while :; do sleep 1000; done";
+    runner.start(limited(dir.path(), stubborn, 100));
+    let told = wait(&runner);
+    assert_eq!(told.exit.unwrap(), Exit::TimedOut);
+    assert_ends(&told.out[0]);
+}
+
+#[test]
+fn a_job_within_its_time_ends_as_it_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut runner = Runner::new();
+    runner.start(limited(dir.path(), "exit 3", 60_000));
+    assert_eq!(wait(&runner).exit.unwrap(), Exit::Code(3));
+}
+
+#[test]
+fn a_script_leads_a_session_of_its_own_so_that_it_has_no_terminal() {
+    let told = run(&["read -r _ _ _ _ group session _ < /proc/$$/stat; echo $$ $group $session"]);
+    let ids: Vec<&str> = told.out[0].split(' ').collect();
+    assert!(ids[0] == ids[1] && ids[1] == ids[2], "{ids:?}");
+}
+
+#[test]
+fn the_peak_of_memory_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut runner = Runner::new();
+    // A string of 64 MiB in the shell itself.
+    runner.start(job(
+        dir.path(),
+        &["x=$(head -c 67108864 /dev/zero | tr '\\0' x); test ${#x} = 67108864"],
+    ));
+    match runner.recv_timeout(LONG) {
+        Some(Message::Exited(Ended {
+            exit, peak_memory, ..
+        })) => {
+            assert_eq!(exit.unwrap(), Exit::Code(0));
+            let peak = peak_memory.unwrap();
+            assert!((64 << 20..4 << 30).contains(&peak), "{peak}");
+        }
+        other => panic!("no end, but {other:?}"),
+    }
 }

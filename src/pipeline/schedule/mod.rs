@@ -7,8 +7,12 @@
 //!                            → Queued → Running → Ran
 //!                                               → Failed
 //!                            → Failed
-//! Waiting, Ready, Checking, Queued → Skipped
+//! Checking, Running → Held → Ready
+//! Waiting, Ready, Checking, Queued, Held → Skipped
 //! ```
+//!
+//! A stage is held while another process has what it needs; whoever knows that says so
+//! ([`Scheduler::hold`]) and asks for another try ([`Scheduler::retry`]).
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +28,7 @@ pub enum Next {
     Check(String),
     /// Start this stage; answer later with [`Scheduler::finished`].
     Run(String),
-    /// Nothing until a running stage ends.
+    /// Nothing until a running stage ends, or a held one can be tried again.
     Wait,
     /// All is decided.
     Done,
@@ -54,6 +58,8 @@ enum State {
     Queued,
     /// Its run was asked for.
     Running,
+    /// Another process has what it needs.
+    Held,
     /// Over: nothing to do.
     Settled,
     /// Over: it ran.
@@ -76,9 +82,14 @@ pub struct Scheduler {
     /// How many stages that each one needs are not over yet.
     missing: Vec<usize>,
     downstream: Vec<Vec<usize>>,
+    /// What each one must have for itself alone while it runs.
+    mutexes: Vec<BTreeSet<String>>,
+    /// What running stages have for themselves.
+    taken: BTreeSet<String>,
     /// Stages in one of the states that [`Scheduler::next`] looks at.
     ready: BTreeSet<usize>,
     queued: BTreeSet<usize>,
+    held: BTreeSet<usize>,
     n_checking: usize,
     n_running: usize,
     jobs: usize,
@@ -103,7 +114,10 @@ impl Scheduler {
                 }
             }
         }
+        let mutex = |name: &String| graph.stages()[name].spec.mutex.iter().cloned().collect();
         let mut scheduler = Self {
+            mutexes: names.iter().map(mutex).collect(),
+            taken: BTreeSet::new(),
             states: vec![State::Waiting; names.len()],
             names,
             numbers,
@@ -111,6 +125,7 @@ impl Scheduler {
             downstream,
             ready: BTreeSet::new(),
             queued: BTreeSet::new(),
+            held: BTreeSet::new(),
             n_checking: 0,
             n_running: 0,
             jobs: jobs.max(1),
@@ -132,7 +147,7 @@ impl Scheduler {
     )]
     pub fn next(&mut self) -> Next {
         if self.n_running < self.jobs
-            && let Some(number) = self.queued.first().copied()
+            && let Some(number) = self.startable()
         {
             self.set(number, State::Running);
             return Next::Run(self.names[number].clone());
@@ -141,7 +156,7 @@ impl Scheduler {
             self.set(number, State::Checking);
             return Next::Check(self.names[number].clone());
         }
-        if self.n_running + self.n_checking > 0 {
+        if self.n_running + self.n_checking + self.held.len() > 0 {
             return Next::Wait;
         }
         Next::Done
@@ -174,6 +189,41 @@ impl Scheduler {
         }
     }
 
+    /// Puts a stage back that could not be checked or started, because another process has what
+    /// it needs. It comes again after [`Scheduler::retry`], from its check on: what the other
+    /// process did may have changed the answer.
+    ///
+    /// # Panics
+    /// When that stage was neither to be checked nor to be started.
+    pub fn hold(&mut self, stage: &str) {
+        let number = self.numbers.get(stage).copied();
+        let asked =
+            |number: &usize| matches!(self.states[*number], State::Checking | State::Running);
+        let number = number
+            .filter(asked)
+            .expect("only what was asked for can be held");
+        let state = if self.stopped {
+            State::Skipped
+        } else {
+            State::Held
+        };
+        self.set(number, state);
+    }
+
+    /// Tries held stages again. Says whether there were any.
+    pub fn retry(&mut self) -> bool {
+        let held: Vec<usize> = self.held.iter().copied().collect();
+        for number in &held {
+            self.set(*number, State::Ready);
+        }
+        !held.is_empty()
+    }
+
+    /// Whether any stage is held.
+    pub fn holds(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// Starts nothing new from now on (an interrupt, or a failure without `--keep-going`).
     pub fn stop(&mut self) {
         self.stopped = true;
@@ -189,6 +239,12 @@ impl Scheduler {
         let mut names: Vec<String> = skipped.map(|(_, name)| name.clone()).collect();
         names.sort();
         names
+    }
+
+    /// The first queued stage whose mutexes are all free.
+    fn startable(&self) -> Option<usize> {
+        let mut queued = self.queued.iter().copied();
+        queued.find(|number| self.mutexes[*number].is_disjoint(&self.taken))
     }
 
     fn number(&self, stage: &str, state: State) -> usize {
@@ -216,7 +272,7 @@ impl Scheduler {
     fn skip(&mut self, number: usize) -> bool {
         let untried = matches!(
             self.states[number],
-            State::Waiting | State::Ready | State::Queued
+            State::Waiting | State::Ready | State::Queued | State::Held
         );
         if untried {
             self.set(number, State::Skipped);
@@ -230,16 +286,25 @@ impl Scheduler {
         match self.states[number] {
             State::Ready => drop(self.ready.remove(&number)),
             State::Queued => drop(self.queued.remove(&number)),
+            State::Held => drop(self.held.remove(&number)),
             State::Checking => self.n_checking -= 1,
-            State::Running => self.n_running -= 1,
+            State::Running => {
+                self.n_running -= 1;
+                let given_back = &self.mutexes[number];
+                self.taken.retain(|name| !given_back.contains(name));
+            }
             _ => {}
         }
         self.states[number] = state;
         match state {
             State::Ready => drop(self.ready.insert(number)),
             State::Queued => drop(self.queued.insert(number)),
+            State::Held => drop(self.held.insert(number)),
             State::Checking => self.n_checking += 1,
-            State::Running => self.n_running += 1,
+            State::Running => {
+                self.n_running += 1;
+                self.taken.extend(self.mutexes[number].iter().cloned());
+            }
             State::Settled | State::Ran => self.release(number),
             State::Waiting | State::Failed | State::Skipped => {}
         }

@@ -112,6 +112,50 @@ fn after_a_stop_a_settled_stage_opens_nothing() {
 }
 
 #[test]
+fn a_mutex_keeps_stages_apart_and_lets_others_pass() {
+    let graph = graph(&[
+        Build::stage("a").mutex(&["gpu0"]),
+        Build::stage("b").mutex(&["gpu0", "gpu1"]),
+        Build::stage("c"),
+    ]);
+    let mut scheduler = Scheduler::new(&graph, &names(&["a", "b", "c"]), 3, false);
+    assert_eq!(scheduler.next(), check("a"));
+    scheduler.checked("a", Verdict::Stale);
+    assert_eq!(scheduler.next(), run("a"));
+    for name in ["b", "c"] {
+        assert_eq!(scheduler.next(), check(name));
+        scheduler.checked(name, Verdict::Stale);
+    }
+    assert_eq!(scheduler.next(), run("c"));
+    assert_eq!(scheduler.next(), Next::Wait);
+    scheduler.finished("a", true);
+    assert_eq!(scheduler.next(), run("b"));
+}
+
+#[test]
+fn what_another_process_has_is_tried_again_and_takes_no_place() {
+    let mut scheduler = Scheduler::new(&diamond(), &names(&["b", "c", "d"]), 1, false);
+    assert_eq!(scheduler.next(), check("b"));
+    scheduler.hold("b");
+    assert_eq!(scheduler.next(), check("c"));
+    scheduler.checked("c", Verdict::Stale);
+    assert_eq!(scheduler.next(), run("c"));
+    scheduler.hold("c");
+    assert_eq!(scheduler.next(), Next::Wait);
+    assert!(scheduler.retry());
+    assert!(!scheduler.retry());
+    for name in ["b", "c"] {
+        assert_eq!(scheduler.next(), check(name));
+        scheduler.checked(name, Verdict::Settled);
+    }
+    assert_eq!(scheduler.next(), check("d"));
+    scheduler.hold("d");
+    scheduler.stop();
+    assert_eq!(scheduler.next(), Next::Done);
+    assert_eq!(scheduler.skipped(), ["d"]);
+}
+
+#[test]
 fn no_jobs_is_one_job() {
     let mut scheduler = Scheduler::new(&diamond(), &names(&["a"]), 0, false);
     assert_eq!(scheduler.next(), check("a"));
@@ -151,6 +195,10 @@ struct Story {
     /// For each stage, stages before it that it needs.
     needs: Vec<BTreeSet<usize>>,
     wanted: Vec<bool>,
+    /// Which of two mutexes each stage takes.
+    mutexes: Vec<BTreeSet<usize>>,
+    /// How often each stage is held before it is checked.
+    holds: Vec<usize>,
     verdicts: Vec<Verdict>,
     succeeds: Vec<bool>,
     /// Which of the running stages ends next; taken modulo their number.
@@ -175,6 +223,8 @@ fn story() -> impl Strategy<Value = Story> {
         (
             needs,
             prop::collection::vec(prop::bool::weighted(0.8), size),
+            prop::collection::vec(prop::collection::btree_set(0_usize..2, 0..2), size),
+            prop::collection::vec(prop_oneof![4 => Just(0), 1 => 1_usize..3], size),
             prop::collection::vec(verdict, size),
             prop::collection::vec(prop::bool::weighted(0.8), size),
             prop::collection::vec(any::<usize>(), size),
@@ -183,9 +233,22 @@ fn story() -> impl Strategy<Value = Story> {
             prop::option::weighted(0.2, 0_usize..12),
         )
             .prop_map(
-                |(needs, wanted, verdicts, succeeds, ends, jobs, keep_going, stop_after)| Story {
+                |(
                     needs,
                     wanted,
+                    mutexes,
+                    holds,
+                    verdicts,
+                    succeeds,
+                    ends,
+                    jobs,
+                    keep_going,
+                    stop_after,
+                )| Story {
+                    needs,
+                    wanted,
+                    mutexes,
+                    holds,
                     verdicts,
                     succeeds,
                     ends,
@@ -210,6 +273,9 @@ struct Play<'a> {
     ended: BTreeMap<usize, End>,
     running: Vec<usize>,
     asked: BTreeSet<usize>,
+    /// How often each stage was held; those in `held` were not tried again yet.
+    times_held: BTreeMap<usize, usize>,
+    held: BTreeSet<usize>,
     stopped: bool,
 }
 
@@ -227,6 +293,7 @@ impl Play<'_> {
     fn may_check(&self) -> Vec<usize> {
         (0..self.story.needs.len())
             .filter(|n| self.story.wanted[*n] && !self.asked.contains(n) && !self.stopped)
+            .filter(|n| !self.held.contains(n))
             .filter(|n| {
                 self.needs(*n)
                     .all(|m| self.ended.get(&m) == Some(&End::Well))
@@ -240,8 +307,15 @@ impl Play<'_> {
             self.story.verdicts[**n] == Verdict::Stale
                 && !self.ended.contains_key(n)
                 && !self.running.contains(n)
+                && self.mutexes_are_free(**n)
         });
         !self.stopped && self.running.len() < self.story.jobs && queued.count() > 0
+    }
+
+    fn mutexes_are_free(&self, number: usize) -> bool {
+        let mutexes = &self.story.mutexes;
+        let mut running = self.running.iter();
+        running.all(|other| mutexes[*other].is_disjoint(&mutexes[number]))
     }
 
     fn end(&mut self, number: usize, end: End) {
@@ -268,6 +342,10 @@ impl Play<'_> {
                 Next::Run(name) => self.run(&name),
                 Next::Wait => {
                     assert!(self.may_check().is_empty(), "waits although it could check");
+                    if !std::mem::take(&mut self.held).is_empty() && !self.stopped {
+                        assert!(scheduler.retry());
+                        continue;
+                    }
                     let index = ends.next().unwrap() % self.running.len();
                     let number = self.running.remove(index);
                     let ok = self.story.succeeds[number];
@@ -282,6 +360,13 @@ impl Play<'_> {
     fn check(&mut self, scheduler: &mut Scheduler, name: &str) {
         let number: usize = name[1..].parse().unwrap();
         assert!(self.may_check().contains(&number), "{name} is not ready");
+        let times = self.times_held.entry(number).or_default();
+        if *times < self.story.holds[number] {
+            *times += 1;
+            self.held.insert(number);
+            scheduler.hold(name);
+            return;
+        }
         self.asked.insert(number);
         let verdict = self.story.verdicts[number];
         scheduler.checked(name, verdict);
@@ -297,6 +382,10 @@ impl Play<'_> {
         assert!(!self.stopped, "{name} starts after a stop");
         assert!(self.asked.contains(&number) && !self.ended.contains_key(&number));
         assert!(!self.running.contains(&number), "{name} runs twice");
+        assert!(
+            self.mutexes_are_free(number),
+            "{name} takes what another has"
+        );
         assert_eq!(self.story.verdicts[number], Verdict::Stale);
         self.running.push(number);
         assert!(self.running.len() <= self.story.jobs, "too many at once");
@@ -310,7 +399,9 @@ proptest! {
         let stages: Vec<Build> = story.needs.iter().enumerate().map(|(number, needs)| {
             let needs: Vec<String> = needs.iter().filter(|n| **n != number).map(|n| Play::name(*n)).collect();
             let needs: Vec<&str> = needs.iter().map(String::as_str).collect();
-            Build::stage(&Play::name(number)).needs(&needs)
+            let mutexes: Vec<String> = story.mutexes[number].iter().map(|n| format!("m{n}")).collect();
+            let mutexes: Vec<&str> = mutexes.iter().map(String::as_str).collect();
+            Build::stage(&Play::name(number)).needs(&needs).mutex(&mutexes)
         }).collect();
         let graph = graph(&stages);
         let numbers: Vec<usize> = (0..story.needs.len()).filter(|n| story.wanted[*n]).collect();
@@ -321,6 +412,8 @@ proptest! {
             ended: BTreeMap::new(),
             running: Vec::new(),
             asked: BTreeSet::new(),
+            times_held: BTreeMap::new(),
+            held: BTreeSet::new(),
             stopped: false,
         };
         play.play(&mut scheduler);

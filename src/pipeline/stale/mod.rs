@@ -18,7 +18,8 @@
 //! | metrics | yes | no | they are read from the outputs |
 //! | `run` | yes | no | it binds a block together; a block that two branches mixed does not match |
 //! | `adopted` | yes | no | says who wrote the outputs, not what they are |
-//! | `desc`, `frozen`, `always`, `needs`, `timeout`, `mutex`, options of outputs, order and comments | no | no | they change nothing that is read or written |
+//! | outs: `store` | yes | no | says where the bytes are, not what they are; a fresh stage gets its block anew |
+//! | `desc`, `frozen`, `always`, `needs`, `timeout`, `mutex`, other options of outputs, order and comments | no | no | they change nothing that is read or written |
 //! | `[env] run`, shell, caller's environment, time, machine | no | no | run records tell them; they never rerun anything |
 
 mod compare;

@@ -1,11 +1,11 @@
 //! The one walk over everything that enters the block of a stage, and the listener that writes
 //! that block.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::path::{DepPath, RelPath};
 use crate::pipeline::{Error, Result, Stage};
-use crate::project::{Command, DepHash, Recorded, StageRecord};
+use crate::project::{Command, DepHash, OutOptions, Recorded, StageRecord};
 use crate::value::{KeyPath, Leaves, Value};
 
 /// What is on disk for one stage, as `ops` found it.
@@ -63,6 +63,20 @@ pub(super) fn walk<'a>(stage: &'a Stage, facts: &'a Facts, tell: &mut dyn FnMut(
 }
 
 impl Stage {
+    /// How an output is kept.
+    pub fn options(&self, out: &RelPath) -> OutOptions {
+        let mut outs = self.spec.outs.iter();
+        let spec = outs.find(|spec| spec.path == *out);
+        spec.map_or_else(OutOptions::default, |spec| spec.options.clone())
+    }
+
+    /// The outputs of which only the hash is recorded.
+    pub fn unstored(&self) -> BTreeSet<RelPath> {
+        let outs = self.spec.outs.iter();
+        let outs = outs.filter(|spec| !spec.options.store);
+        outs.map(|spec| spec.path.clone()).collect()
+    }
+
     /// The block that a run with these facts records, `run` line set. `outs` is what the run
     /// wrote; what the stage does not declare is left out.
     pub fn record(
@@ -74,6 +88,7 @@ impl Stage {
         let mut recorder = Recorder {
             record: StageRecord {
                 metrics,
+                unstored: self.unstored(),
                 ..StageRecord::default()
             },
             outs,

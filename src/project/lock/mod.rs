@@ -12,7 +12,7 @@ pub(crate) mod strategy;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::manifest::Command;
@@ -78,6 +78,8 @@ pub struct StageRecord {
     pub params: BTreeMap<DepPath, Leaves>,
     /// What it wrote.
     pub outs: BTreeMap<RelPath, Recorded>,
+    /// Those of its outputs whose content is not stored: `store = false`.
+    pub unstored: BTreeSet<RelPath>,
     /// Numbers of the metrics files it wrote, by file. A file without numbers is not written.
     pub metrics: BTreeMap<RelPath, Leaves>,
 }

@@ -3,7 +3,7 @@
 //! The grammar of TOML is `toml_edit`'s; every key, type, path, id and number is checked here,
 //! because a lock may come from anyone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use toml_edit::{Document, InlineTable, Item, Key, TableLike};
@@ -72,7 +72,7 @@ impl Reader<'_> {
         for field in fields(root) {
             match field.key.get() {
                 "version" => {}
-                "data" => lock.data = self.recorded_by_path(field)?,
+                "data" => (lock.data, _) = self.recorded_by_path(field, false)?,
                 "stage" => lock.stages = self.stages(field)?,
                 _ => return Err(self.unknown(field)),
             }
@@ -120,7 +120,7 @@ impl Reader<'_> {
                 "deps" => record.deps = self.deps(field)?,
                 "env" => record.env = self.env(field)?,
                 "params" => record.params = self.params(field)?,
-                "outs" => record.outs = self.recorded_by_path(field)?,
+                "outs" => (record.outs, record.unstored) = self.recorded_by_path(field, true)?,
                 "metrics" => record.metrics = self.metrics(field)?,
                 _ => return Err(self.unknown(field)),
             }
@@ -239,15 +239,27 @@ impl Reader<'_> {
         }
     }
 
-    fn recorded_by_path(&self, owner: Field<'_>) -> Result<BTreeMap<RelPath, Recorded>> {
-        let fields = self.table(owner)?.into_iter();
-        fields
-            .map(|field| Ok((self.rel_path(field)?, self.recorded(field)?)))
-            .collect()
+    /// What is recorded of each path, and the paths whose content is not stored.
+    fn recorded_by_path(
+        &self,
+        owner: Field<'_>,
+        may_be_unstored: bool,
+    ) -> Result<(BTreeMap<RelPath, Recorded>, BTreeSet<RelPath>)> {
+        let (mut all, mut unstored) = (BTreeMap::new(), BTreeSet::new());
+        for field in self.table(owner)? {
+            let path = self.rel_path(field)?;
+            let (recorded, is_stored) = self.recorded(field, may_be_unstored)?;
+            all.insert(path.clone(), recorded);
+            if !is_stored {
+                unstored.insert(path);
+            }
+        }
+        Ok((all, unstored))
     }
 
-    fn recorded(&self, owner: Field<'_>) -> Result<Recorded> {
+    fn recorded(&self, owner: Field<'_>, may_be_unstored: bool) -> Result<(Recorded, bool)> {
         let (mut hash, mut size, mut files, mut exec) = (None, None, None, false);
+        let mut is_stored = true;
         for field in self.table(owner)? {
             match field.key.get() {
                 "hash" => {
@@ -258,18 +270,20 @@ impl Reader<'_> {
                 "size" => size = Some(self.count(field)?),
                 "files" => files = Some(self.count(field)?),
                 "exec" => exec = self.truth(field)?,
+                "store" if may_be_unstored => is_stored = self.truth(field)?,
                 _ => return Err(self.unknown(field)),
             }
         }
         if exec && files.is_some() {
             return Err(self.at_key(owner, "a directory is never `exec`"));
         }
-        Ok(Recorded {
+        let recorded = Recorded {
             hash: hash.ok_or_else(|| self.missing(owner, "hash"))?,
             size: size.ok_or_else(|| self.missing(owner, "size"))?,
             files,
             exec,
-        })
+        };
+        Ok((recorded, is_stored))
     }
 
     fn table<'d>(&self, field: Field<'d>) -> Result<Vec<Field<'d>>> {

@@ -40,6 +40,8 @@ pub(crate) fn stage() -> impl Strategy<Value = StageRecord> {
             deps,
             env,
             params,
+            // Some of them, so that both kinds are met.
+            unstored: outs.keys().skip(1).step_by(2).cloned().collect(),
             outs,
             metrics,
         },

@@ -53,6 +53,9 @@ pub(super) fn stage_text(name: &str, record: &StageRecord, scope: Scope) -> Stri
         header(&mut out, &["stage", name, "outs", path.as_str()]);
         if scope != Scope::RunKey {
             write_recorded(&mut out, recorded);
+            if record.unstored.contains(path) {
+                field(&mut out, "store", false);
+            }
         }
     }
     let no_metrics = BTreeMap::new();
