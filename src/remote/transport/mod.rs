@@ -9,6 +9,7 @@ mod directory;
 #[cfg(test)]
 mod memory;
 mod s3;
+mod wire;
 
 use std::path::{Path, PathBuf};
 

@@ -8,6 +8,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+#[path = "bad_line_tests.rs"]
+mod bad_line_tests;
+#[path = "proxy.rs"]
+pub(crate) mod proxy;
 #[path = "s3_server_tests.rs"]
 pub(crate) mod s3_server_tests;
 

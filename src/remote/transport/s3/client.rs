@@ -5,20 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder};
-use object_store::{BackoffConfig, Certificate, ClientOptions, HeaderValue, RetryConfig};
+use object_store::{BackoffConfig, ClientOptions, RetryConfig};
+use reqwest::Certificate;
 use tokio::runtime::Runtime;
 
 use super::failure::root_cause;
 use crate::fs;
 use crate::remote::transport::credentials::{Keys, Place};
 use crate::remote::transport::printable;
-
-/// The time for one request, body and all: a pack of 64 MiB passes at 110 KiB/s. There is no
-/// shorter limit on a pause, because it would also run while a body is sent.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
-
-/// The time to get a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::remote::transport::wire::Wire;
 
 /// How long a client goes on after a failure that may pass.
 #[derive(Clone, Copy, Debug)]
@@ -67,13 +62,15 @@ pub(super) fn connect(
     place: &Place,
     keys: Arc<Keys>,
     patience: Patience,
-    var: &dyn Fn(&str) -> Option<String>,
+    wire: Wire,
 ) -> Result<AmazonS3, String> {
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_region(&place.region)
         .with_credentials(keys)
-        .with_client_options(client_options(place, var)?)
+        // Only what the builder itself asks is read from here; the rest is in the wire.
+        .with_client_options(ClientOptions::new().with_allow_http(wire.is_plain))
+        .with_http_connector(wire)
         .with_disable_bulk_delete(true)
         .with_retry(patience.retry());
     if let Some(endpoint) = &place.endpoint {
@@ -100,10 +97,12 @@ impl Patience {
     }
 }
 
-fn client_options(
+/// What a client of this place needs to know of the network.
+pub(super) fn wire(
     place: &Place,
     var: &dyn Fn(&str) -> Option<String>,
-) -> Result<ClientOptions, String> {
+    stall: Duration,
+) -> Result<Wire, String> {
     let endpoint = place.endpoint.as_deref().unwrap_or("https://");
     let is_plain = endpoint.starts_with("http://");
     if !is_plain && !endpoint.starts_with("https://") {
@@ -111,20 +110,14 @@ fn client_options(
             "the endpoint `{endpoint}` begins neither with `https://` nor with `http://`"
         ));
     }
-    let agent = HeaderValue::from_static(concat!("esker/", env!("CARGO_PKG_VERSION")));
-    let mut options = ClientOptions::new()
-        .with_user_agent(agent)
-        .with_allow_http(is_plain)
-        .with_connect_timeout(CONNECT_TIMEOUT)
-        .with_read_timeout_disabled()
-        .with_timeout(REQUEST_TIMEOUT);
     // `rustls` would read `SSL_CERT_FILE` alone, which the other tools of AWS do not.
-    if let Some(path) = var("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) {
-        for certificate in certificates(Path::new(&path))? {
-            options = options.with_root_certificate(certificate);
-        }
-    }
-    Ok(options)
+    let bundle = var("AWS_CA_BUNDLE").filter(|path| !path.is_empty());
+    let authorities = bundle.map(|path| certificates(Path::new(&path)));
+    Ok(Wire {
+        authorities: authorities.transpose()?.unwrap_or_default(),
+        is_plain,
+        stall,
+    })
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate>, String> {
@@ -140,6 +133,7 @@ fn certificates(path: &Path) -> Result<Vec<Certificate>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::remote::transport::wire::STALL;
 
     #[test]
     fn an_endpoint_needs_a_scheme() {
@@ -149,10 +143,10 @@ mod tests {
         };
         let none = |_: &str| None;
         for endpoint in [None, Some("https://s3"), Some("http://127.0.0.1:1")] {
-            assert!(client_options(&place(endpoint), &none).is_ok());
+            assert!(wire(&place(endpoint), &none, STALL).is_ok());
         }
         for endpoint in ["s3.example", "ftp://x", ""] {
-            assert!(client_options(&place(Some(endpoint)), &none).is_err());
+            assert!(wire(&place(Some(endpoint)), &none, STALL).is_err());
         }
     }
 
@@ -165,10 +159,8 @@ mod tests {
         };
         let with = |path: &Path| {
             let path = path.to_str().unwrap().to_owned();
-            client_options(&place, &move |name| {
-                (name == "AWS_CA_BUNDLE").then(|| path.clone())
-            })
-            .map(|_| ())
+            let var = move |name: &str| (name == "AWS_CA_BUNDLE").then(|| path.clone());
+            wire(&place, &var, STALL).map(|_| ())
         };
         let (absent, empty) = (dir.path().join("absent"), dir.path().join("empty"));
         fs::write_new(&empty, b"").unwrap();

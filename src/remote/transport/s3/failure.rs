@@ -6,7 +6,7 @@
 
 use std::error::Error as StdError;
 
-use object_store::client::HttpError;
+use object_store::client::{HttpError, HttpErrorKind};
 
 use crate::remote::transport::credentials::Missing;
 use crate::remote::transport::printable;
@@ -32,8 +32,10 @@ pub(super) enum Failure {
         /// Why there is none.
         detail: String,
     },
-    /// There was no answer.
+    /// Nobody was there to ask.
     Silence(String),
+    /// The connection broke, or nothing moved on it any more: what was asked for may be done.
+    Cut(String),
     /// The answer was not 2xx.
     Status(Status),
     /// The answer made no sense.
@@ -84,7 +86,11 @@ impl Failure {
                 };
             }
             if let Some(error) = error.downcast_ref::<HttpError>() {
-                return Self::Silence(root_cause(error));
+                let text = root_cause(error);
+                return match error.kind() {
+                    HttpErrorKind::Connect => Self::Silence(text),
+                    _ => Self::Cut(text),
+                };
             }
             if let Some(status) = Status::parse(&error.to_string()) {
                 return Self::Status(status);

@@ -22,9 +22,10 @@ use object_store::{
 };
 
 use self::budget::Budget;
-use self::client::{Driver, Patience, connect};
+use self::client::{Driver, Patience, connect, wire};
 use self::failure::{Failure, Kind, Status, root_cause};
 use super::credentials::{Keys, Place};
+use super::wire::STALL;
 use super::{
     Body, Listed, MAX_OBJECT_BYTES, Transport, changed, check_key, check_prefix, too_large,
     too_short,
@@ -35,14 +36,14 @@ use crate::remote::{Address, Error, Result};
 /// Bodies in memory at once, whatever the number of threads: two packs of the usual size.
 const BODIES_IN_FLIGHT: u64 = 128 << 20;
 
-/// A file is sent from pieces of this size, so that no one block of memory is as large as it.
-const PIECE_BYTES: u64 = 1 << 20;
+/// A file is sent from pieces of this size: each one that goes is a sign of life.
+const PIECE_BYTES: u64 = 128 << 10;
 
 /// More objects than any remote has; a listing that goes on after them is not one.
 const MAX_LISTED: usize = 4_000_000;
 
-/// How often a put that met another one under way (409) is tried.
-const CONFLICT_TRIES: u32 = 6;
+/// How often a put is tried that met another one under way (409), or broke off.
+const PUT_TRIES: u32 = 6;
 
 /// A remote in a bucket.
 #[derive(Debug)]
@@ -68,6 +69,15 @@ pub struct S3 {
 impl S3 {
     /// Takes `s3://bucket/prefix`. Nothing is sent.
     pub fn open(address: &Address, var: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
+        Self::open_with(address, var, STALL)
+    }
+
+    /// The same, with another limit on the time in which nothing moves.
+    pub(super) fn open_with(
+        address: &Address,
+        var: &dyn Fn(&str) -> Option<String>,
+        stall: Duration,
+    ) -> Result<Self> {
         let protocol = |detail: String| Error::Protocol {
             remote: address.name.clone(),
             detail,
@@ -77,9 +87,10 @@ impl S3 {
         let driver = Driver::start(&address.name).map_err(|error| protocol(root_cause(&error)))?;
         let place = driver.run(Place::find(address, var));
         let keys = Arc::new(Keys::new(address, var, &place.region));
+        let wire = wire(&place, var, stall).map_err(protocol)?;
         let client = |patience: Patience| {
             let keys = Arc::clone(&keys);
-            connect(bucket, &place, keys, patience, var).map_err(protocol)
+            connect(bucket, &place, keys, patience, wire.clone()).map_err(protocol)
         };
         Ok(Self {
             remote: address.name.clone(),
@@ -189,9 +200,13 @@ impl S3 {
             let Err(failure) = self.note(self.driver.run(sent)) else {
                 return Ok(true);
             };
+            // The client itself does not repeat what may have had its effect. Here it may: who
+            // then finds its own object in the way is told that it was there.
+            let again = matches!(failure.kind(), Some(Kind::Conflict))
+                || matches!(failure, Failure::Cut(_));
             match failure.kind() {
                 Some(Kind::Exists) => return Ok(false),
-                Some(Kind::Conflict) if tries < CONFLICT_TRIES => self.pause(tries),
+                _ if again && tries < PUT_TRIES => self.pause(tries),
                 _ => return Err(self.refuse(failure)),
             }
             tries += 1;
@@ -204,9 +219,9 @@ impl S3 {
             return Ok(());
         }
         match self.ask(&async |client| client.head(location).await) {
-            Err(failure @ (Failure::Silence(_) | Failure::Credentials { .. })) => {
-                Err(self.refuse(failure))
-            }
+            Err(
+                failure @ (Failure::Silence(_) | Failure::Cut(_) | Failure::Credentials { .. }),
+            ) => Err(self.refuse(failure)),
             _ => Ok(()),
         }
     }
@@ -237,7 +252,9 @@ impl S3 {
                 key_source: source,
                 detail,
             },
-            Failure::Silence(detail) => self.unreachable(format!("{}: {detail}", self.endpoint())),
+            Failure::Silence(detail) | Failure::Cut(detail) => {
+                self.unreachable(format!("{}: {detail}", self.endpoint()))
+            }
             Failure::Status(status) => self.refuse_status(status),
             Failure::Other(detail) => self.protocol(detail),
         }

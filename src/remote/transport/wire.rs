@@ -1,0 +1,214 @@
+//! How requests over HTTP travel: whom the client trusts, how long it waits for a sign of life,
+//! and what it forgives a server.
+//!
+//! There is no limit on the time of a whole request, because a pack on a slow line takes as long
+//! as it takes. What is watched is whether anything moves. A peer that is gone is noticed by the
+//! kernel, whose segments nobody acknowledges; one that is there and hangs is noticed here.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{StatusCode, header};
+use http_body::{Body, Frame, SizeHint};
+use object_store::ClientOptions;
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody,
+    HttpResponse, HttpResponseBody, HttpService,
+};
+use reqwest::Certificate;
+use tokio::time::{Instant, Sleep, sleep};
+
+/// The time to get a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// For so long nothing may move. The kernel takes up to 4 MiB off our hands before it sends them,
+/// so this is the time for 4 MiB on a very slow line.
+pub(super) const STALL: Duration = Duration::from_secs(300);
+
+/// After so long without an acknowledgement the kernel gives a connection up.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(120);
+
+/// What a client needs to know of the network.
+#[derive(Clone, Debug)]
+pub(super) struct Wire {
+    /// Authorities that are trusted besides those of the system.
+    pub(super) authorities: Vec<Certificate>,
+    /// Whether requests may go without TLS.
+    pub(super) is_plain: bool,
+    /// For how long nothing may move.
+    pub(super) stall: Duration,
+}
+
+impl HttpConnector for Wire {
+    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
+        let builder = reqwest::ClientBuilder::new()
+            .user_agent(concat!("esker/", env!("CARGO_PKG_VERSION")))
+            .tls_certs_merge(self.authorities.iter().cloned())
+            .https_only(!self.is_plain)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_keepalive(Duration::from_secs(30))
+            .tcp_keepalive_interval(Duration::from_secs(10))
+            .tcp_keepalive_retries(3);
+        #[cfg(target_os = "linux")]
+        let builder = builder.tcp_user_timeout(UNACKNOWLEDGED);
+        let client = builder
+            .build()
+            .map_err(|error| object_store::Error::Generic {
+                store: "HTTP",
+                source: Box::new(error),
+            })?;
+        Ok(HttpClient::new(Line {
+            client,
+            stall: self.stall,
+        }))
+    }
+}
+
+/// A client and its patience.
+#[derive(Debug)]
+struct Line {
+    client: reqwest::Client,
+    stall: Duration,
+}
+
+#[async_trait::async_trait]
+impl HttpService for Line {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let (parts, body) = request.into_parts();
+        let url = parts.uri.to_string().parse::<reqwest::Url>();
+        let url = url.map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
+        let pulse = Pulse::default();
+        let mut sent = reqwest::Request::new(parts.method, url);
+        *sent.headers_mut() = parts.headers;
+        if body.content_length() > 0 {
+            let pulse = pulse.clone();
+            *sent.body_mut() = Some(reqwest::Body::wrap(Sent { body, pulse }));
+        }
+        let answer = tokio::select! {
+            answer = self.client.execute(sent) => answer.map_err(broken)?,
+            () = pulse.stops(self.stall) => return Err(stalled(self.stall)),
+        };
+        let (mut parts, body) = http::Response::from(answer).into_parts();
+        // `rclone serve s3` sends the part that was asked for, and calls it the whole.
+        if parts.status == StatusCode::OK && parts.headers.contains_key(header::CONTENT_RANGE) {
+            parts.status = StatusCode::PARTIAL_CONTENT;
+        }
+        let body = HttpResponseBody::new(Received {
+            body,
+            stall: self.stall,
+            alarm: Box::pin(sleep(self.stall)),
+        });
+        Ok(HttpResponse::from_parts(parts, body))
+    }
+}
+
+/// Counts the pieces of a body that were sent.
+#[derive(Clone, Debug, Default)]
+struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    fn beat(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Ends when nothing was sent for so long, or for twice that at most.
+    async fn stops(&self, stall: Duration) {
+        let mut last = self.0.load(Ordering::Relaxed);
+        loop {
+            sleep(stall).await;
+            let now = self.0.load(Ordering::Relaxed);
+            if now == last {
+                return;
+            }
+            last = now;
+        }
+    }
+}
+
+/// The body of a request.
+struct Sent {
+    body: HttpRequestBody,
+    pulse: Pulse,
+}
+
+impl Body for Sent {
+    type Data = Bytes;
+    type Error = HttpError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        self.pulse.beat();
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The body of an answer.
+struct Received {
+    body: reqwest::Body,
+    stall: Duration,
+    alarm: Pin<Box<Sleep>>,
+}
+
+impl Body for Received {
+    type Data = Bytes;
+    type Error = HttpError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            let next = Instant::now() + self.stall;
+            self.alarm.as_mut().reset(next);
+            return Poll::Ready(frame.map(|frame| frame.map_err(broken)));
+        }
+        ready!(self.alarm.as_mut().poll(context));
+        Poll::Ready(Some(Err(stalled(self.stall))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+fn stalled(stall: Duration) -> HttpError {
+    let seconds = stall.as_secs_f64();
+    let text = format!("nothing moved for {seconds} seconds");
+    HttpError::new(
+        HttpErrorKind::Timeout,
+        io::Error::new(io::ErrorKind::TimedOut, text),
+    )
+}
+
+/// A request that did not come through. Whatever is not known to have failed before it was sent
+/// may have had its effect.
+fn broken(error: reqwest::Error) -> HttpError {
+    let kind = if error.is_timeout() {
+        HttpErrorKind::Timeout
+    } else if error.is_connect() {
+        HttpErrorKind::Connect
+    } else {
+        HttpErrorKind::Interrupted
+    };
+    HttpError::new(kind, error.without_url())
+}
