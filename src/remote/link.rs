@@ -5,7 +5,8 @@
 //! treated as if it were not there; only what the connection says is an error.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use super::format::{Access, Format, Refusal};
 use super::segment::{self, PackEntries};
 use super::snapshot::{PackRef, Snapshot};
 use super::transport::{Body, Transport};
-use super::{Error, Remote, Result, layout, parallel};
+use super::{Error, Remote, Result, layout, parallel, probe};
 
 /// The most snapshots that are read in search of a root.
 const MAX_SNAPSHOTS: usize = 1_000;
@@ -36,6 +37,8 @@ pub(super) struct Link<'a> {
     received: AtomicU64,
     sent: AtomicU64,
     written: AtomicU64,
+    /// Whether the store itself keeps two writers apart; the probe says.
+    exclusive: AtomicBool,
     damage: Mutex<BTreeMap<String, String>>,
 }
 
@@ -48,6 +51,7 @@ impl<'a> Link<'a> {
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             written: AtomicU64::new(0),
+            exclusive: AtomicBool::new(true),
             damage: Mutex::default(),
         }
     }
@@ -95,8 +99,21 @@ impl<'a> Link<'a> {
         parallel::map(items, self.jobs, self.interrupt, work)
     }
 
-    /// Writes an object unless it is there.
+    /// Finds out, or remembers, how this store keeps writers apart.
+    pub(super) fn prepare_writes(&self, memory: &Path) -> Result<()> {
+        let exclusive = probe::is_exclusive(self.transport(), memory)?;
+        self.exclusive.store(exclusive, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Writes an object unless it is there. Where the store does not keep writers apart, a look
+    /// goes before: what two of them still write at once under one name has the same bytes, but
+    /// for `format.json`, of which any will do.
     pub(super) fn put(&self, key: &str, body: &Body) -> Result<bool> {
+        let is_exclusive = self.exclusive.load(Ordering::SeqCst);
+        if !is_exclusive && self.transport().head(key)?.is_some() {
+            return Ok(false);
+        }
         let written = self.transport().put_if_absent(key, body)?;
         if written {
             self.sent.fetch_add(body.size(), Ordering::SeqCst);

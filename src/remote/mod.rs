@@ -8,6 +8,7 @@ mod format;
 mod layout;
 mod link;
 mod parallel;
+mod probe;
 mod push;
 mod recipe;
 mod segment;
@@ -256,6 +257,8 @@ pub struct PushOptions<'a> {
     pub bases: &'a [Vec<Root>],
     /// A directory for packs under way. The caller sees to it that one push at a time uses it.
     pub spool: &'a Path,
+    /// A file that remembers which stores keep writers apart.
+    pub memory: &'a Path,
     /// How many transfers at once.
     pub jobs: usize,
     /// Only plan.
@@ -270,6 +273,13 @@ impl Remote {
             address: address.clone(),
             transport: transport::open(address, var)?,
         })
+    }
+
+    /// Whether the store itself keeps two writers of one name apart, so that at most one is told
+    /// that it wrote. A store that does not is good enough for a push and a fetch, but not for
+    /// what must be agreed on. It is asked once, by writing; `memory` is the file with the answers.
+    pub fn is_exclusive(&self, memory: &Path) -> Result<bool> {
+        probe::is_exclusive(&*self.transport, memory)
     }
 
     /// Sends what these locks need.

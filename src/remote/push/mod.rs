@@ -80,6 +80,7 @@ pub(super) fn push(
 }
 
 fn apply(task: &Task<'_>, format: Option<Format>) -> Result<Pushed> {
+    task.link.prepare_writes(task.options.memory)?;
     let (spool, survey) = match format {
         Some(format) => {
             let spool = Spool::open(task.options.spool, &format)?;

@@ -67,6 +67,7 @@ fn an_interrupt_is_a_clean_error() {
         project: [7; 16],
         bases: &[],
         spool: &here.spool(),
+        memory: &here.memory(),
         jobs: 4,
         dry_run: false,
     };

@@ -1,5 +1,6 @@
 //! Push and fetch against each other, over a remote in memory and one in a directory.
 
+mod careless;
 mod crash;
 mod hostile;
 mod push_fetch;
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ::bytes::Bytes;
 
-use super::transport::{Body, Listed, Memory};
+use super::transport::{Body, Listed, Memory, Writing};
 use super::*;
 use crate::hash::{Digest, ObjectKind};
 use crate::progress::Silent;
@@ -39,6 +40,10 @@ impl Clone {
 
     fn spool(&self) -> PathBuf {
         self.dir.path().join("spool")
+    }
+
+    fn memory(&self) -> PathBuf {
+        self.dir.path().join("probes.json")
     }
 
     fn file(&self, path: &str, bytes: &[u8]) -> Root {
@@ -95,6 +100,7 @@ impl Clone {
             project: self.project,
             bases,
             spool: &self.spool(),
+            memory: &self.memory(),
             jobs: 4,
             dry_run,
         };
@@ -196,6 +202,9 @@ impl Shared {
 }
 
 impl Transport for Shared {
+    fn writing(&self) -> Result<Writing> {
+        self.0.memory.writing()
+    }
     fn get(&self, key: &str) -> Result<Option<Bytes>> {
         self.request().get(key)
     }

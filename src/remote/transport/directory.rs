@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::{
-    Body, Listed, MAX_OBJECT_BYTES, Transport, changed, check_key, check_prefix, is_name,
+    Body, Listed, MAX_OBJECT_BYTES, Transport, Writing, changed, check_key, check_prefix, is_name,
     is_reserved, too_large, too_short, unknown_scheme,
 };
 use crate::fs::{self, Context, TempFile};
@@ -129,6 +129,10 @@ impl Directory {
 }
 
 impl Transport for Directory {
+    fn writing(&self) -> Result<Writing> {
+        Ok(Writing::Exclusive)
+    }
+
     fn get(&self, key: &str) -> Result<Option<Bytes>> {
         let path = self.path(key)?;
         match self.size(&path)? {

@@ -31,6 +31,9 @@ pub const MAX_OBJECT_BYTES: u64 = 256 << 20;
 /// Keys are `/`-separated names of `A-Z a-z 0-9 . _ -`; no name is empty, `.` or `..`, and the
 /// first one is not `tmp`. A prefix is empty or ends with `/`.
 pub trait Transport: Send + Sync {
+    /// What may be relied on when writing.
+    fn writing(&self) -> Result<Writing>;
+
     /// Reads an object; `None` if there is none.
     fn get(&self, key: &str) -> Result<Option<Bytes>>;
 
@@ -42,8 +45,9 @@ pub trait Transport: Send + Sync {
     fn put(&self, key: &str, body: &Body) -> Result<()>;
 
     /// Writes an object whole unless one of that key is there; says whether it was written. Of
-    /// many that try at once, one at most is told so. After a lost answer the one that won may be
-    /// told that it lost: who must know compares the bytes.
+    /// many that try at once, one at most is told so (see [`Writing`] for who promises that).
+    /// After a lost answer the one that won may be told that it lost: who must know compares the
+    /// bytes.
     fn put_if_absent(&self, key: &str, body: &Body) -> Result<bool>;
 
     /// All objects whose keys begin with a prefix, sorted by key.
@@ -54,6 +58,16 @@ pub trait Transport: Send + Sync {
 
     /// Removes an object; none is fine.
     fn delete(&self, key: &str) -> Result<()>;
+}
+
+/// What a transport promises of its writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Writing {
+    /// `put_if_absent` never replaces an object.
+    Exclusive,
+    /// Servers of this kind differ: some answer a `put_if_absent` as if it were a `put`. What one
+    /// does is found out once and remembered under this name of it.
+    Unproven(String),
 }
 
 /// An object in a listing.

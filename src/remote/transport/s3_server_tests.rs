@@ -77,7 +77,7 @@ impl Server {
     clippy::disallowed_methods,
     reason = "the server is started outside, and only the environment can say where"
 )]
-fn required(name: &str) -> String {
+pub(crate) fn required(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
         panic!("`{name}` is not set: this test needs a real S3 server, run `./tests/run.sh`")
     })

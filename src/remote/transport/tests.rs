@@ -10,6 +10,8 @@ use super::*;
 
 #[path = "bad_line_tests.rs"]
 mod bad_line_tests;
+#[path = "careless_s3_tests.rs"]
+pub(crate) mod careless_s3_tests;
 #[path = "proxy.rs"]
 pub(crate) mod proxy;
 #[path = "s3_server_tests.rs"]
@@ -35,6 +37,13 @@ fn directory(root: &Path) -> Directory {
 
 /// What every transport must do, on an empty remote that is there.
 fn keeps_the_contract(transport: &dyn Transport, spool: &Path) {
+    keeps_all_but_writers_apart(transport, spool);
+    what_is_there_is_not_replaced(transport);
+    one_of_many_wins(transport);
+}
+
+/// What even a store without a real `put_if_absent` must do.
+fn keeps_all_but_writers_apart(transport: &dyn Transport, spool: &Path) {
     nothing_is_there(transport);
     what_is_put_can_be_read(transport);
     a_file_is_a_body_too(transport, spool);
@@ -43,7 +52,6 @@ fn keeps_the_contract(transport: &dyn Transport, spool: &Path) {
     lists_more_than_a_page(transport);
     deletes_twice(transport);
     refuses_strange_keys(transport);
-    one_of_sixteen_wins(transport);
     no_part_is_ever_seen(transport);
 }
 
@@ -64,8 +72,6 @@ fn what_is_put_can_be_read(transport: &dyn Transport) {
     assert_eq!(transport.head("put/a").unwrap(), Some(3));
     transport.put("put/a", &bytes("second")).unwrap();
     assert_eq!(transport.get("put/a").unwrap().unwrap(), "second");
-    assert!(!transport.put_if_absent("put/a", &bytes("third")).unwrap());
-    assert_eq!(transport.get("put/a").unwrap().unwrap(), "second");
     assert!(transport.put_if_absent("put/b", &bytes("new")).unwrap());
     assert_eq!(transport.get("put/b").unwrap().unwrap(), "new");
     transport.put("put/empty", &bytes("")).unwrap();
@@ -74,6 +80,13 @@ fn what_is_put_can_be_read(transport: &dyn Transport) {
     // A directory of a directory remote is no object.
     assert_eq!(transport.get("put").unwrap(), None);
     assert_eq!(transport.head("put").unwrap(), None);
+}
+
+fn what_is_there_is_not_replaced(transport: &dyn Transport) {
+    assert!(transport.put_if_absent("once/a", &bytes("first")).unwrap());
+    assert!(!transport.put_if_absent("once/a", &bytes("second")).unwrap());
+    assert_eq!(transport.get("once/a").unwrap().unwrap(), "first");
+    assert_eq!(keys(transport, "once/"), ["once/a"]);
 }
 
 fn a_file_is_a_body_too(transport: &dyn Transport, spool: &Path) {
@@ -220,13 +233,14 @@ fn refuses_strange_keys(transport: &dyn Transport) {
     }
 }
 
-fn one_of_sixteen_wins(transport: &dyn Transport) {
+fn one_of_many_wins(transport: &dyn Transport) {
+    const RACERS: usize = 32;
     for round in 0..5 {
         let key = format!("race/{round}");
-        let barrier = std::sync::Barrier::new(16);
+        let barrier = std::sync::Barrier::new(RACERS);
         let winners: Vec<usize> = std::thread::scope(|scope| {
             let (key, barrier) = (&key, &barrier);
-            let racers: Vec<_> = (0..16)
+            let racers: Vec<_> = (0..RACERS)
                 .map(|racer| {
                     scope.spawn(move || {
                         barrier.wait();
@@ -276,6 +290,14 @@ fn no_part_is_ever_seen(transport: &dyn Transport) {
 fn memory_keeps_the_contract() {
     let spool = tempfile::tempdir().unwrap();
     keeps_the_contract(&Memory::default(), spool.path());
+}
+
+#[test]
+fn careless_memory_keeps_the_rest_of_it() {
+    let spool = tempfile::tempdir().unwrap();
+    let transport = Memory::careless();
+    keeps_all_but_writers_apart(&transport, spool.path());
+    assert!(transport.put_if_absent("put/a", &bytes("third")).unwrap());
 }
 
 #[test]

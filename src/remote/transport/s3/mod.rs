@@ -27,8 +27,8 @@ use self::failure::{Failure, Kind, Status, root_cause};
 use super::credentials::{Keys, Place};
 use super::wire::STALL;
 use super::{
-    Body, Listed, MAX_OBJECT_BYTES, Transport, changed, check_key, check_prefix, too_large,
-    too_short,
+    Body, Listed, MAX_OBJECT_BYTES, Transport, Writing, changed, check_key, check_prefix,
+    too_large, too_short,
 };
 use crate::fs::{self, Context};
 use crate::remote::{Address, Error, Result};
@@ -308,6 +308,16 @@ impl S3 {
 }
 
 impl Transport for S3 {
+    fn writing(&self) -> Result<Writing> {
+        let place = format!(
+            "s3://{}/{} on {}",
+            self.bucket,
+            self.prefix,
+            self.endpoint()
+        );
+        Ok(Writing::Unproven(place))
+    }
+
     fn get(&self, key: &str) -> Result<Option<Bytes>> {
         let location = self.location(key)?;
         let answer = self.read(&location, &GetOptions::default());
