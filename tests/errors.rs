@@ -193,9 +193,9 @@ fn a_remote_that_is_not_configured_or_not_there() {
     insta::assert_snapshot!(harmless(&sandbox, "push -r web"), @"
     exit: 2
     --- stderr
-    error[E0416]: remote `web` has the url `ftp://example.com/x`, which is neither a directory nor `s3://…`
+    error[E0416]: remote `web` has the url `ftp://example.com/x`, which is of no kind that esker knows
 
-    hint: this version knows directories and s3://bucket/prefix
+    hint: this version knows directories, s3://BUCKET/PREFIX and, to pull from, https://HOST/PATH
     ");
 }
 

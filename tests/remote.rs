@@ -64,7 +64,9 @@ fn a_thousand_small_files_make_few_objects() {
     sandbox.commit("Data");
     let report = sandbox.json("push");
     assert_eq!(report["files"], 1000);
-    let objects = sandbox.files("remote");
+    let mut objects = sandbox.files("remote");
+    // The name of the newest snapshot is a convenience for web servers.
+    objects.retain(|key, _| !key.ends_with("/head"));
     assert!(objects.len() <= 10, "{:?}", objects.keys());
     assert_eq!(report["objects"], objects.len());
     let clone = sandbox.clone_to("clone");

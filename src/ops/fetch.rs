@@ -59,11 +59,14 @@ pub fn fetch(
     let lock = site.lock()?;
     let targets = site.stored_paths(&lock, paths)?;
     let mut wanted: BTreeSet<Root> = chosen(&lock, &targets)?.into_iter().collect();
+    let mut locks = vec![roots(&lock)?];
     for rev in commits(&site, &options.also, false)? {
-        wanted.extend(roots(&site.lock_at(&rev)?)?);
+        let roots = roots(&site.lock_at(&rev)?)?;
+        wanted.extend(roots.iter().cloned());
+        locks.push(roots);
     }
     let wanted: Vec<Root> = wanted.into_iter().collect();
-    bring(&site, &wanted, options)
+    bring(&site, &wanted, &locks, options)
 }
 
 /// Brings what the lock needs, then checks it out.
@@ -77,7 +80,7 @@ pub fn pull(
     let _guard = site.guard()?;
     let lock = site.lock()?;
     let targets = site.stored_paths(&lock, paths)?;
-    let fetched = bring(&site, &chosen(&lock, &targets)?, options)?;
+    let fetched = bring(&site, &chosen(&lock, &targets)?, &[roots(&lock)?], options)?;
     let checkout = switch(&site, &lock, &targets, force)?;
     Ok(PullReport { fetched, checkout })
 }
@@ -89,10 +92,11 @@ fn chosen(lock: &Lock, targets: &[RelPath]) -> Result<Vec<Root>> {
     Ok(roots)
 }
 
-/// Brings what some roots need and the store lacks.
+/// Brings what some roots need and the store lacks; they stand in these locks.
 pub(super) fn bring(
     site: &Site<'_>,
     roots: &[Root],
+    locks: &[Vec<Root>],
     options: &TransferOptions,
 ) -> Result<FetchReport> {
     site.prepare_store()?;
@@ -100,6 +104,7 @@ pub(super) fn bring(
     let fetched = remote.fetch(
         &site.store,
         roots,
+        locks,
         jobs(site, options.jobs),
         site.world.progress,
         site.world.interrupt,

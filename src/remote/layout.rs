@@ -31,6 +31,11 @@ pub(super) fn snapshot(key: RootsKey, id: SnapshotId) -> String {
     format!("{SNAPSHOTS}{key}/{id}")
 }
 
+/// Where the newest snapshot of a key is named.
+pub(super) fn head_of(key: RootsKey) -> String {
+    format!("{SNAPSHOTS}{key}/head")
+}
+
 /// Reads the id of a pack from its key; anything else that lies there is none of ours.
 pub(super) fn parse_pack(key: &str) -> Option<PackId> {
     let (_, name) = key.strip_prefix(PACKS)?.split_once('/')?;

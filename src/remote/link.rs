@@ -18,7 +18,7 @@ use crate::progress::Interrupt;
 use super::format::{Access, Format, Refusal};
 use super::segment::{self, PackEntries};
 use super::snapshot::{PackRef, Snapshot};
-use super::transport::{Body, Transport};
+use super::transport::{Body, Transport, Writing};
 use super::{Error, Remote, Result, layout, parallel, probe};
 
 /// The most snapshots that are read in search of a root.
@@ -99,6 +99,17 @@ impl<'a> Link<'a> {
         parallel::map(items, self.jobs, self.interrupt, work)
     }
 
+    /// Refuses a remote that nobody can push to.
+    pub(super) fn check_writable(&self) -> Result<()> {
+        match self.transport().writing()? {
+            Writing::Never => Err(Error::ReadOnly {
+                remote: self.remote.address.name.clone(),
+                url: self.remote.address.url.clone(),
+            }),
+            Writing::Exclusive | Writing::Unproven(_) => Ok(()),
+        }
+    }
+
     /// Finds out, or remembers, how this store keeps writers apart.
     pub(super) fn prepare_writes(&self, memory: &Path) -> Result<()> {
         let exclusive = probe::is_exclusive(self.transport(), memory)?;
@@ -164,7 +175,9 @@ impl<'a> Link<'a> {
 
     /// All snapshots of these keys, in the order of the keys.
     pub(super) fn snapshots_of(&self, keys: Vec<RootsKey>) -> Result<Vec<Snapshot>> {
-        let listed = if keys.len() > MANY_KEYS {
+        let listed = if !self.transport().can_list() {
+            self.map(keys, |key| Ok(self.head_of(key)?.into_iter().collect()))?
+        } else if keys.len() > MANY_KEYS {
             let mut listed: BTreeMap<RootsKey, Vec<_>> = BTreeMap::new();
             for (key, id) in self.snapshot_names(layout::SNAPSHOTS)? {
                 listed.entry(key).or_default().push((key, id));
@@ -189,6 +202,9 @@ impl<'a> Link<'a> {
 
     /// All index segments.
     pub(super) fn segments(&self) -> Result<Vec<PackEntries>> {
+        if !self.transport().can_list() {
+            return Ok(Vec::new());
+        }
         let listed = self.transport().list(layout::SEGMENTS)?;
         let ids = listed
             .iter()
@@ -217,7 +233,26 @@ impl<'a> Link<'a> {
         }
     }
 
+    /// Writes under a fixed name which snapshot of a key is the newest, for readers that cannot
+    /// list. It is a convenience: a push that cannot write it is whole all the same.
+    pub(super) fn put_head(&self, key: RootsKey, id: SnapshotId) {
+        let body = Body::Bytes(Bytes::from(format!("{id}\n")));
+        let _ = self.transport().put(&layout::head_of(key), &body);
+    }
+
+    fn head_of(&self, key: RootsKey) -> Result<Option<(RootsKey, SnapshotId)>> {
+        let id = self.hint(&layout::head_of(key), |bytes| {
+            let text = std::str::from_utf8(bytes).ok();
+            let id = text.and_then(|text| text.trim_end().parse().ok());
+            id.ok_or("it does not name a snapshot")
+        })?;
+        Ok(id.map(|id| (key, id)))
+    }
+
     fn snapshot_names(&self, prefix: &str) -> Result<Vec<(RootsKey, SnapshotId)>> {
+        if !self.transport().can_list() {
+            return Ok(Vec::new());
+        }
         let listed = self.transport().list(prefix)?;
         let names = listed.iter();
         Ok(names

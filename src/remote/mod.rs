@@ -101,8 +101,16 @@ pub enum Error {
         /// The directory.
         path: String,
     },
+    /// A remote that can only be read.
+    #[error("remote `{remote}` ({url}) can only be read")]
+    ReadOnly {
+        /// The remote's name.
+        remote: String,
+        /// Where it is.
+        url: String,
+    },
     /// A url of a kind that this version cannot talk to.
-    #[error("remote `{remote}` has the url `{url}`, which is neither a directory nor `s3://…`")]
+    #[error("remote `{remote}` has the url `{url}`, which is of no kind that esker knows")]
     UnknownScheme {
         /// The remote's name.
         remote: String,
@@ -295,16 +303,18 @@ impl Remote {
         push::push(&link, store, wanted, options, progress)
     }
 
-    /// Brings what these roots need and the store lacks.
+    /// Brings what these roots need and the store lacks. The locks that they stand in, whole, say
+    /// under which names somebody may have pushed them.
     pub fn fetch(
         &self,
         store: &Store,
         roots: &[Root],
+        locks: &[Vec<Root>],
         jobs: usize,
         progress: &dyn Progress,
         interrupt: &Interrupt,
     ) -> Result<Fetched> {
         let link = Link::new(self, jobs, interrupt);
-        fetch::fetch(&link, store, roots, progress)
+        fetch::fetch(&link, store, roots, locks, progress)
     }
 }

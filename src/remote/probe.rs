@@ -33,6 +33,7 @@ struct Memory {
 pub(super) fn is_exclusive(transport: &dyn Transport, memory: &Path) -> Result<bool> {
     let store = match transport.writing()? {
         Writing::Exclusive => return Ok(true),
+        Writing::Never => return Ok(false),
         Writing::Unproven(store) => store,
     };
     let mut known = Memory::load(memory)?;

@@ -113,7 +113,8 @@ fn from_remote(site: &Site<'_>, needs: &[Need], problems: &Problems) -> Result<(
     if roots.is_empty() {
         return Ok(());
     }
-    match bring(site, &roots, &TransferOptions::default()) {
+    let locks = [super::super::push::roots(&site.lock()?)?];
+    match bring(site, &roots, &locks, &TransferOptions::default()) {
         Ok(_) | Err(Error::NoRemote) => Ok(()),
         Err(error) => Err(error),
     }

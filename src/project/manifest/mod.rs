@@ -221,7 +221,7 @@ impl Default for OutOptions {
 /// `[remote.NAME]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RemoteSpec {
-    /// A directory or `s3://bucket/prefix`.
+    /// A directory, or a url.
     pub url: String,
     /// Whether it is used when none is named.
     pub default: bool,

@@ -29,13 +29,14 @@ pub(super) fn fetch(
     link: &Link<'_>,
     store: &Store,
     roots: &[Root],
+    locks: &[Vec<Root>],
     progress: &dyn Progress,
 ) -> Result<Fetched> {
     let mut fetch = Fetch {
         link,
         store,
         progress,
-        sources: Sources::new(link, roots),
+        sources: Sources::new(link, roots, locks),
         seen: HashSet::new(),
         nodes: Vec::new(),
         files: Vec::new(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 
-use crate::hash::{ObjectId, PackId};
+use crate::hash::{ObjectId, PackId, RootsKey};
 use crate::pack::decode_frame;
 
 use super::super::catalog::{Catalog, Located, may_hold_meta};
@@ -29,6 +29,8 @@ enum Step {
 pub(super) struct Sources<'a> {
     link: &'a Link<'a>,
     roots: Roots,
+    /// Under which names the roots may have been pushed.
+    keys: Vec<RootsKey>,
     next: Step,
     /// Packs of snapshots whose indexes are not read yet.
     pending: BTreeMap<PackId, PackRef>,
@@ -38,10 +40,16 @@ pub(super) struct Sources<'a> {
 }
 
 impl<'a> Sources<'a> {
-    pub(super) fn new(link: &'a Link<'a>, roots: &[Root]) -> Self {
+    pub(super) fn new(link: &'a Link<'a>, roots: &[Root], locks: &[Vec<Root>]) -> Self {
+        let roots = Roots::new(roots);
+        let of_locks = locks.iter().map(|lock| Roots::new(lock).key());
+        let mut keys: Vec<_> = std::iter::once(roots.key()).chain(of_locks).collect();
+        let mut seen = HashSet::new();
+        keys.retain(|key| seen.insert(*key));
         Self {
             link,
-            roots: Roots::new(roots),
+            roots,
+            keys,
             next: Step::Snapshots,
             pending: BTreeMap::new(),
             catalog: Catalog::default(),
@@ -115,7 +123,7 @@ impl<'a> Sources<'a> {
     fn step(&mut self) -> Result<()> {
         self.next = match self.next {
             Step::Snapshots => {
-                let snapshots = self.link.snapshots_of(vec![self.roots.key()])?;
+                let snapshots = self.link.snapshots_of(self.keys.clone())?;
                 self.expect_packs(snapshots);
                 Step::MetaPacks
             }

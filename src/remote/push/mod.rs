@@ -67,6 +67,7 @@ pub(super) fn push(
     if task.wanted.is_empty() {
         return Ok(Pushed::default());
     }
+    link.check_writable()?;
     let format = read_format(link)?;
     if options.dry_run {
         let survey = match &format {
@@ -184,6 +185,7 @@ fn publish_snapshots(
         let (id, bytes) = snapshot.encode();
         let body = Body::Bytes(Bytes::from(bytes));
         task.link.put(&layout::snapshot(key, id), &body)?;
+        task.link.put_head(key, id);
     }
     Ok(())
 }

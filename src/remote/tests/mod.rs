@@ -3,6 +3,7 @@
 mod careless;
 mod crash;
 mod hostile;
+mod http;
 mod push_fetch;
 mod s3_server_tests;
 
@@ -113,7 +114,7 @@ impl Clone {
 
     fn fetch(&self, remote: &Remote, roots: &[Root]) -> Fetched {
         let interrupt = Interrupt::new();
-        let fetched = remote.fetch(&self.store, roots, 4, &Silent, &interrupt);
+        let fetched = remote.fetch(&self.store, roots, &[], 4, &Silent, &interrupt);
         fetched.unwrap()
     }
 
@@ -167,9 +168,11 @@ impl Shared {
         }
     }
 
+    /// What is there and never changes: all but the names of the newest snapshots.
     fn keys(&self, prefix: &str) -> Vec<String> {
         let listed = self.0.memory.list(prefix).unwrap();
-        listed.into_iter().map(|object| object.key).collect()
+        let keys = listed.into_iter().map(|object| object.key);
+        keys.filter(|key| !key.ends_with("/head")).collect()
     }
 
     fn read(&self, key: &str) -> Vec<u8> {

@@ -2,7 +2,7 @@
 //! there all the same. `tests/run.sh` brings the program; each test starts one of its own.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::s3_server_tests::{Server, required};
@@ -13,8 +13,7 @@ use crate::remote::transport::{S3, Transport};
 /// A server of a test's own. It ends with it.
 pub(crate) struct Careless {
     _dir: tempfile::TempDir,
-    child: Child,
-    endpoint: String,
+    rclone: Rclone,
 }
 
 impl Careless {
@@ -27,30 +26,9 @@ impl Careless {
             .create(dir.path().join("bucket"))
             .unwrap();
         let (key_id, secret) = Self::KEY;
-        let mut child = rclone()
-            .args(["serve", "s3", "--addr", "127.0.0.1:0", "--config", ""])
-            .args(["--vfs-cache-mode", "off"])
-            .arg("--auth-key")
-            .arg(format!("{key_id},{secret}"))
-            .arg(dir.path())
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
-        let endpoint = said.find_map(|line| {
-            let line = line.unwrap();
-            let (_, url) = line.split_once("http://")?;
-            Some(format!("http://{}", url.trim_end_matches([']', '/'])))
-        });
-        let endpoint = endpoint.expect("it says where it listens");
-        // Nobody may leave it with a pipe that is full.
-        std::thread::spawn(move || said.for_each(drop));
-        Self {
-            _dir: dir,
-            child,
-            endpoint,
-        }
+        let pair = format!("{key_id},{secret}");
+        let rclone = Rclone::serve("s3", &["--auth-key", &pair], dir.path());
+        Self { _dir: dir, rclone }
     }
 
     /// A remote in its bucket.
@@ -58,7 +36,7 @@ impl Careless {
         Address {
             name: "careless".to_owned(),
             url: "s3://bucket/remote".to_owned(),
-            endpoint_url: Some(self.endpoint.clone()),
+            endpoint_url: Some(self.rclone.endpoint.clone()),
             ..Address::default()
         }
     }
@@ -70,7 +48,41 @@ impl Careless {
     }
 }
 
-impl Drop for Careless {
+/// What `rclone` serves, until it is dropped.
+pub(crate) struct Rclone {
+    child: Child,
+    /// Where it listens.
+    pub(crate) endpoint: String,
+}
+
+impl Rclone {
+    /// Serves a directory, and waits until it says where.
+    pub(crate) fn serve(protocol: &str, options: &[&str], dir: &Path) -> Self {
+        let mut child = rclone()
+            .args(["serve", protocol, "--addr", "127.0.0.1:0", "--config", ""])
+            .args(["--vfs-cache-mode", "off"])
+            .args(options)
+            .arg(dir)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+        let endpoint = said.find_map(|line| {
+            let line = line.unwrap();
+            let start = line.find("http://").or_else(|| line.find("https://"))?;
+            Some(line[start..].trim_end_matches([']', '/']).to_owned())
+        });
+        // Nobody may leave it with a pipe that is full.
+        std::thread::spawn(move || said.for_each(drop));
+        Self {
+            child,
+            endpoint: endpoint.expect("it says where it listens"),
+        }
+    }
+}
+
+impl Drop for Rclone {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -6,6 +6,9 @@
 
 mod credentials;
 mod directory;
+mod driver;
+mod failure;
+mod http;
 #[cfg(test)]
 mod memory;
 mod s3;
@@ -18,6 +21,7 @@ use bytes::Bytes;
 use super::{Address, Error, Result};
 
 pub use directory::Directory;
+pub use http::Http;
 #[cfg(test)]
 pub use memory::Memory;
 pub use s3::S3;
@@ -50,6 +54,11 @@ pub trait Transport: Send + Sync {
     /// bytes.
     fn put_if_absent(&self, key: &str, body: &Body) -> Result<bool>;
 
+    /// Whether it can say what is there.
+    fn can_list(&self) -> bool {
+        true
+    }
+
     /// All objects whose keys begin with a prefix, sorted by key.
     fn list(&self, prefix: &str) -> Result<Vec<Listed>>;
 
@@ -65,6 +74,8 @@ pub trait Transport: Send + Sync {
 pub enum Writing {
     /// `put_if_absent` never replaces an object.
     Exclusive,
+    /// Nothing can be written there.
+    Never,
     /// Servers of this kind differ: some answer a `put_if_absent` as if it were a `put`. What one
     /// does is found out once and remembered under this name of it.
     Unproven(String),
@@ -107,6 +118,7 @@ impl Body {
 pub fn open(address: &Address, var: &dyn Fn(&str) -> Option<String>) -> Result<Box<dyn Transport>> {
     match scheme(&address.url) {
         None | Some("file") => Ok(Box::new(Directory::open(address)?)),
+        Some("http" | "https") => Ok(Box::new(Http::open(address)?)),
         Some("s3") => Ok(Box::new(S3::open(address, var)?)),
         Some(_) => Err(unknown_scheme(address)),
     }

@@ -12,6 +12,8 @@ use super::*;
 mod bad_line_tests;
 #[path = "careless_s3_tests.rs"]
 pub(crate) mod careless_s3_tests;
+#[path = "http_tests.rs"]
+pub(crate) mod http_tests;
 #[path = "proxy.rs"]
 pub(crate) mod proxy;
 #[path = "s3_server_tests.rs"]
@@ -47,7 +49,7 @@ fn keeps_all_but_writers_apart(transport: &dyn Transport, spool: &Path) {
     nothing_is_there(transport);
     what_is_put_can_be_read(transport);
     a_file_is_a_body_too(transport, spool);
-    ranges_are_exact(transport);
+    ranges_are_exact(transport, transport);
     lists_by_prefix_in_order(transport);
     lists_more_than_a_page(transport);
     deletes_twice(transport);
@@ -56,14 +58,18 @@ fn keeps_all_but_writers_apart(transport: &dyn Transport, spool: &Path) {
 }
 
 fn nothing_is_there(transport: &dyn Transport) {
+    nothing_can_be_read(transport);
+    assert_eq!(transport.list("none/").unwrap(), []);
+    assert_eq!(transport.list("").unwrap(), []);
+    transport.delete("none").unwrap();
+}
+
+fn nothing_can_be_read(transport: &dyn Transport) {
     assert_eq!(transport.get("none").unwrap(), None);
     assert_eq!(transport.get("none/at/all").unwrap(), None);
     assert_eq!(transport.get_range("none", 0, 1).unwrap(), None);
     assert_eq!(transport.get_range("none", 0, 0).unwrap(), None);
     assert_eq!(transport.head("none").unwrap(), None);
-    assert_eq!(transport.list("none/").unwrap(), []);
-    assert_eq!(transport.list("").unwrap(), []);
-    transport.delete("none").unwrap();
 }
 
 fn what_is_put_can_be_read(transport: &dyn Transport) {
@@ -120,8 +126,9 @@ fn a_file_is_a_body_too(transport: &dyn Transport, spool: &Path) {
     assert_eq!(transport.head("file/wrong").unwrap(), None);
 }
 
-fn ranges_are_exact(transport: &dyn Transport) {
-    transport.put("range", &bytes("0123456789")).unwrap();
+/// What one writes, another (or the same) reads in parts.
+fn ranges_are_exact(writer: &dyn Transport, transport: &dyn Transport) {
+    writer.put("range", &bytes("0123456789")).unwrap();
     let cases = [
         (0, 10, "0123456789"),
         (0, 1, "0"),
@@ -156,7 +163,7 @@ fn ranges_are_exact(transport: &dyn Transport) {
             "{len} from {offset}: {error}"
         );
     }
-    transport.put("range-empty", &bytes("")).unwrap();
+    writer.put("range-empty", &bytes("")).unwrap();
     assert_eq!(
         transport.get_range("range-empty", 0, 0).unwrap().unwrap(),
         ""
@@ -411,7 +418,14 @@ fn a_url_chooses_the_transport() {
         url: url.to_owned(),
         ..Address::default()
     };
-    for url in ["/a/b", "file:///a/b", "s3://bucket", "s3://bucket/a/b/"] {
+    for url in [
+        "/a/b",
+        "file:///a/b",
+        "s3://bucket",
+        "s3://bucket/a/b/",
+        "https://host/a/",
+        "http://host:8080",
+    ] {
         assert!(open(&at(url), &none).is_ok(), "{url}");
     }
     for url in ["gs://b/p", "ftp://x", "data", "./data", "file://data", ""] {

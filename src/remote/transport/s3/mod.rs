@@ -6,7 +6,6 @@
 
 mod budget;
 mod client;
-mod failure;
 
 use std::io::Read;
 use std::sync::Arc;
@@ -22,9 +21,10 @@ use object_store::{
 };
 
 use self::budget::Budget;
-use self::client::{Driver, Patience, connect, wire};
-use self::failure::{Failure, Kind, Status, root_cause};
+use self::client::{connect, wire};
 use super::credentials::{Keys, Place};
+use super::driver::{Driver, Patience};
+use super::failure::{Failure, Kind, Status, root_cause};
 use super::wire::STALL;
 use super::{
     Body, Listed, MAX_OBJECT_BYTES, Transport, Writing, changed, check_key, check_prefix,

@@ -1,4 +1,4 @@
-//! What an answer of S3 that is no success means.
+//! What an answer of S3, or of a plain server, that is no success means.
 //!
 //! `object_store` keeps the status and the body of such an answer in a type that cannot be named
 //! from outside, so they are read from its text. The version is pinned, and the tests against a
@@ -8,8 +8,8 @@ use std::error::Error as StdError;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
-use crate::remote::transport::credentials::Missing;
-use crate::remote::transport::printable;
+use super::credentials::Missing;
+use super::printable;
 
 /// Codes that say `no` to the one who asks, whatever status they come with.
 const DENYING_CODES: [&str; 7] = [

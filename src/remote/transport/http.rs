@@ -1,0 +1,211 @@
+//! A remote behind a plain web server: what was pushed to a directory or a bucket, for readers.
+//!
+//! It is read by GET with ranges and HEAD, without credentials. It cannot list and cannot be
+//! written.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use object_store::http::{HttpBuilder, HttpStore};
+use object_store::path::Path as ObjectPath;
+use object_store::{ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStoreExt};
+
+use super::driver::{Driver, Patience};
+use super::failure::{Failure, Kind, root_cause};
+use super::wire::{STALL, Wire};
+use super::{Body, Listed, MAX_OBJECT_BYTES, Transport, Writing, check_key, too_large, too_short};
+use crate::remote::{Address, Error, Result};
+
+type Answer<T> = std::result::Result<T, Failure>;
+
+/// A remote behind a web server.
+#[derive(Debug)]
+pub struct Http {
+    remote: String,
+    url: String,
+    /// For as long as nobody has answered: it gives up within seconds.
+    hasty: HttpStore,
+    /// For a server that has answered before: it outlasts a bad minute.
+    patient: HttpStore,
+    answered: AtomicBool,
+    // The last one: the clients close their connections before what drives them ends.
+    driver: Driver,
+}
+
+impl Http {
+    /// Takes `https://host/path`, or `http://`. Nothing is sent.
+    pub fn open(address: &Address) -> Result<Self> {
+        let protocol = |detail: String| Error::Protocol {
+            remote: address.name.clone(),
+            detail,
+        };
+        if address.url.contains(['?', '#', '@']) {
+            return Err(protocol(
+                "its url is not like `https://HOST/PATH`".to_owned(),
+            ));
+        }
+        let url = address.url.trim_end_matches('/');
+        let wire = Wire {
+            authorities: Vec::new(),
+            is_plain: url.starts_with("http://"),
+            stall: STALL,
+        };
+        let client = |patience: Patience| {
+            HttpBuilder::new()
+                .with_url(url)
+                .with_retry(patience.retry())
+                .with_client_options(ClientOptions::new().with_allow_http(wire.is_plain))
+                .with_http_connector(wire.clone())
+                .build()
+                .map_err(|error| protocol(root_cause(&error)))
+        };
+        Ok(Self {
+            remote: address.name.clone(),
+            url: url.to_owned(),
+            hasty: client(Patience::Short)?,
+            patient: client(Patience::Long)?,
+            answered: AtomicBool::new(false),
+            driver: Driver::start(&address.name).map_err(|error| protocol(root_cause(&error)))?,
+        })
+    }
+
+    fn location(&self, key: &str) -> Result<ObjectPath> {
+        check_key(&self.remote, key)?;
+        ObjectPath::parse(key).map_err(|error| self.protocol(root_cause(&error)))
+    }
+
+    /// Asks, in haste as long as nobody has answered.
+    fn ask<T>(&self, request: impl AsyncFn(&HttpStore) -> object_store::Result<T>) -> Answer<T> {
+        let client = match self.answered.load(Ordering::Relaxed) {
+            true => &self.patient,
+            false => &self.hasty,
+        };
+        let answer = self.driver.run(request(client));
+        let answer = answer.map_err(|error| Failure::read(&error));
+        if matches!(answer, Ok(_) | Err(Failure::Status(_))) {
+            self.answered.store(true, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    /// Reads an object or a part of it; no bytes if there are more than memory is taken for.
+    fn read(&self, key: &str, options: &GetOptions) -> Result<Answer<(u64, Option<Bytes>)>> {
+        let location = self.location(key)?;
+        Ok(self.ask(async |client| {
+            let found = client.get_opts(&location, options.clone()).await?;
+            let whole = found.meta.size;
+            let len = found.range.end.saturating_sub(found.range.start);
+            let bytes = match len > MAX_OBJECT_BYTES {
+                true => None,
+                false => Some(found.bytes().await?),
+            };
+            Ok((whole, bytes))
+        }))
+    }
+
+    fn or_absent<T>(&self, answer: Answer<T>) -> Result<Option<T>> {
+        match answer {
+            Ok(value) => Ok(Some(value)),
+            Err(failure) if failure.kind() == Some(Kind::NoObject) => Ok(None),
+            Err(failure) => Err(self.refuse(failure)),
+        }
+    }
+
+    fn refuse(&self, failure: Failure) -> Error {
+        match failure {
+            Failure::Silence(detail) | Failure::Cut(detail) => Error::Unreachable {
+                remote: self.remote.clone(),
+                url: self.url.clone(),
+                detail,
+            },
+            Failure::Status(status) => {
+                self.protocol(format!("{} answered {}", self.url, status.describe()))
+            }
+            Failure::Credentials { detail, .. } | Failure::Other(detail) => self.protocol(detail),
+        }
+    }
+
+    fn protocol(&self, detail: String) -> Error {
+        Error::Protocol {
+            remote: self.remote.clone(),
+            detail,
+        }
+    }
+
+    fn read_only<T>(&self) -> Result<T> {
+        Err(Error::ReadOnly {
+            remote: self.remote.clone(),
+            url: self.url.clone(),
+        })
+    }
+}
+
+impl Transport for Http {
+    fn writing(&self) -> Result<Writing> {
+        Ok(Writing::Never)
+    }
+
+    fn get(&self, key: &str) -> Result<Option<Bytes>> {
+        let answer = self.read(key, &GetOptions::default())?;
+        match self.or_absent(answer)? {
+            None => Ok(None),
+            Some((_, Some(bytes))) => Ok(Some(bytes)),
+            Some((whole, None)) => Err(too_large(&self.remote, key, whole)),
+        }
+    }
+
+    fn get_range(&self, key: &str, offset: u64, len: u64) -> Result<Option<Bytes>> {
+        let within = |whole: u64| offset.checked_add(len).is_some_and(|end| end <= whole);
+        if len > 0 && len <= MAX_OBJECT_BYTES && within(u64::MAX) {
+            let options = GetOptions {
+                range: Some(GetRange::Bounded(offset..offset + len)),
+                ..GetOptions::default()
+            };
+            match self.read(key, &options)? {
+                Ok((_, Some(bytes))) if bytes.len() as u64 == len => return Ok(Some(bytes)),
+                Err(failure) if failure.kind() == Some(Kind::NoObject) => return Ok(None),
+                // Servers differ in what they say of a range that ends beyond the object.
+                Ok(_) | Err(Failure::Other(_)) => {}
+                Err(failure) if failure.kind() == Some(Kind::Unknown) => {}
+                Err(failure) => return Err(self.refuse(failure)),
+            }
+        }
+        match self.head(key)? {
+            None => Ok(None),
+            Some(whole) if within(whole) && len == 0 => Ok(Some(Bytes::new())),
+            Some(whole) if within(whole) => {
+                Err(self.protocol(format!("{} does not send parts of files", self.url)))
+            }
+            Some(whole) => Err(too_short(&self.remote, key, whole, offset, len)),
+        }
+    }
+
+    fn put(&self, key: &str, _: &Body) -> Result<()> {
+        self.location(key)?;
+        self.read_only()
+    }
+
+    fn put_if_absent(&self, key: &str, _: &Body) -> Result<bool> {
+        self.location(key)?;
+        self.read_only()
+    }
+
+    fn can_list(&self) -> bool {
+        false
+    }
+
+    fn list(&self, _: &str) -> Result<Vec<Listed>> {
+        Err(self.protocol(format!("{} cannot say what it holds", self.url)))
+    }
+
+    fn head(&self, key: &str) -> Result<Option<u64>> {
+        let location = self.location(key)?;
+        let answer = self.ask(async |client| client.head(&location).await);
+        Ok(self.or_absent(answer)?.map(|meta| meta.size))
+    }
+
+    fn delete(&self, key: &str) -> Result<()> {
+        self.location(key)?;
+        self.read_only()
+    }
+}
