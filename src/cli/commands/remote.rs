@@ -30,7 +30,7 @@ enum RemoteCommand {
 struct AddArgs {
     /// A short name
     name: String,
-    /// A directory, `s3://bucket/prefix`, or, to pull from only, `https://host/path`
+    /// A directory, `s3://bucket/prefix`, `ssh://user@host/path`, or, to pull from only, `https://host/path`
     url: String,
     /// Use it when no remote is named
     #[arg(short, long)]

@@ -30,7 +30,7 @@ pub(super) fn remote_error(error: &Error, text: String) -> CliError {
         Error::MissingDirectory { .. } => CliError::new("E0415", REMOTE, text)
             .hint("if it is a mount, mount it; if nothing was pushed yet: esker push"),
         Error::UnknownScheme { .. } => CliError::new("E0416", CANNOT, text)
-            .hint("this version knows directories, s3://BUCKET/PREFIX and, to pull from, https://HOST/PATH"),
+            .hint("this version knows directories, s3://BUCKET/PREFIX, ssh://USER@HOST/PATH and, to pull from, https://HOST/PATH"),
         Error::NoRoom { needed, free } => advice::no_room(*needed, *free),
         Error::ReadOnly { .. } => CliError::new("E0419", REMOTE, text)
             .hint("push to where the server takes its files from, and pull from here"),

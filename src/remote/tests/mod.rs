@@ -6,6 +6,7 @@ mod hostile;
 mod http;
 mod push_fetch;
 mod s3_server_tests;
+mod ssh;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

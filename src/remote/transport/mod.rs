@@ -12,6 +12,7 @@ mod http;
 #[cfg(test)]
 mod memory;
 mod s3;
+mod ssh;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ pub use http::Http;
 #[cfg(test)]
 pub use memory::Memory;
 pub use s3::S3;
+pub use ssh::Ssh;
 
 /// The most bytes an object may have (`docs/format.md`, section "Remotes"). A larger one is
 /// refused before memory is taken for it.
@@ -119,6 +121,7 @@ pub fn open(address: &Address, var: &dyn Fn(&str) -> Option<String>) -> Result<B
     match scheme(&address.url) {
         None | Some("file") => Ok(Box::new(Directory::open(address)?)),
         Some("http" | "https") => Ok(Box::new(Http::open(address)?)),
+        Some("ssh") => Ok(Box::new(Ssh::open(address, var)?)),
         Some("s3") => Ok(Box::new(S3::open(address, var)?)),
         Some(_) => Err(unknown_scheme(address)),
     }

@@ -18,6 +18,8 @@ pub(crate) mod http_tests;
 pub(crate) mod proxy;
 #[path = "s3_server_tests.rs"]
 pub(crate) mod s3_server_tests;
+#[path = "ssh_server_tests.rs"]
+pub(crate) mod ssh_server_tests;
 
 pub(crate) fn bytes(text: &str) -> Body {
     Body::Bytes(Bytes::copy_from_slice(text.as_bytes()))
