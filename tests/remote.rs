@@ -297,3 +297,101 @@ fn a_remote_that_is_not_mounted_is_named() {
         "absence is not a change"
     );
 }
+
+#[test]
+fn a_remote_is_changed_and_renamed_where_it_stands() {
+    let sandbox = Sandbox::project();
+    sandbox.ok("remote add one ../one --default");
+    sandbox.append("esker.toml", "# the last word\n");
+    insta::assert_snapshot!(sandbox.esker("remote set one region eu-west-1"), @"
+    exit: 0
+    --- stderr
+    Set `region` of `one` to eu-west-1
+    ");
+    insta::assert_snapshot!(sandbox.esker("remote modify one url s3://bucket/x"), @"
+    exit: 0
+    --- stderr
+    Set `url` of `one` to s3://bucket/x
+    ");
+    insta::assert_snapshot!(sandbox.esker("remote set one region --unset"), @"
+    exit: 0
+    --- stderr
+    Took `region` out of `one`
+    ");
+    let config = sandbox.path(".git/esker/config.toml");
+    std::fs::create_dir_all(config.parent().unwrap()).unwrap();
+    std::fs::write(&config, "core.remote = \"one\"\n").unwrap();
+    insta::assert_snapshot!(sandbox.esker("remote rename one two"), @"
+    exit: 0
+    --- stderr
+    Renamed remote `one` to `two`
+    ");
+    assert_eq!(
+        std::fs::read_to_string(&config).unwrap(),
+        "core.remote = \"two\"\n"
+    );
+    let text = sandbox.read("esker.toml");
+    let expected = "[remote.two]\nurl = \"s3://bucket/x\"\ndefault = true\n# the last word\n";
+    assert!(text.ends_with(expected), "{text}");
+}
+
+#[test]
+fn a_change_of_a_remote_that_cannot_be_changes_nothing() {
+    let sandbox = Sandbox::project();
+    sandbox.ok("remote add one ../one");
+    sandbox.ok("remote add two ../two");
+    let before = sandbox.read("esker.toml");
+    insta::assert_snapshot!(sandbox.esker("remote set one colour red"), @"
+    exit: 2
+    --- stderr
+    error[E0407]: a remote has no key `colour`; it has `url`, `default`, `endpoint_url`, `region`, `profile`
+    ");
+    insta::assert_snapshot!(sandbox.esker("remote set tow region x"), @"
+    exit: 2
+    --- stderr
+    error[E0403]: no remote `tow`
+
+    hint: did you mean `two`?
+    ");
+    let refused = [
+        ("remote set one default maybe", "E0407"),
+        ("remote set one url --unset", "E0407"),
+        ("remote set one endpoint_url http://me:secret@host", "E0201"),
+        ("remote rename one two", "E0404"),
+        ("remote rename one bad/name", "E0405"),
+        ("remote rename three four", "E0403"),
+        ("remote trust three", "E0403"),
+    ];
+    for (line, code) in refused {
+        let output = sandbox.esker(line);
+        assert_eq!(output.code, 2, "{line}\n{output}");
+        assert!(output.stderr.contains(code), "{line}\n{output}");
+        assert!(!output.stderr.contains("me:secret"), "{output}");
+    }
+    assert_eq!(sandbox.read("esker.toml"), before);
+}
+
+#[test]
+fn a_machine_that_only_git_speaks_for_is_not_signed_in_to() {
+    let mut sandbox = Sandbox::pipeline();
+    sandbox.set("ESKER_SSH", "/nonexistent/ssh");
+    sandbox.ok("remote add far ssh://ada@Far.example:2222/srv/data");
+    sandbox.commit("Remote");
+    let here = sandbox.esker("push");
+    assert!(
+        here.stderr.contains("cannot run `/nonexistent/ssh`"),
+        "{here}"
+    );
+    let clone = sandbox.clone_to("clone");
+    let there = clone.esker("pull");
+    assert!(
+        there.stderr.contains("is at `ssh://far.example:2222`"),
+        "{there}"
+    );
+    clone.ok("remote trust far");
+    let there = clone.esker("pull");
+    assert!(
+        there.stderr.contains("cannot run `/nonexistent/ssh`"),
+        "{there}"
+    );
+}

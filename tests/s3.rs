@@ -18,6 +18,7 @@ fn what_is_pushed_can_be_pulled_into_a_fresh_clone() {
     assert_eq!(pushed["missing"].as_array().unwrap().len(), 0, "{pushed}");
     assert_eq!(sandbox.json("push")["objects"], 0, "nothing new");
     let clone = sandbox.clone_to("clone");
+    clone.ok("remote trust s3");
     clone.ok("pull");
     assert_eq!(clone.files(), sandbox.files("project"));
 }
@@ -38,6 +39,7 @@ fn a_thousand_small_files_make_few_objects() {
     let report = sandbox.json("push");
     assert!(report["objects"].as_u64().unwrap() <= 10, "{report}");
     let clone = sandbox.clone_to("clone");
+    clone.ok("remote trust s3");
     clone.ok("pull");
     assert_eq!(clone.files(), sandbox.files("project"));
 }
@@ -106,4 +108,35 @@ fn a_server_that_is_not_there_is_named() {
     let output = sandbox.esker("push -r down");
     assert_eq!(output.code, 4, "{output}");
     assert!(output.stderr.contains("127.0.0.1:1"), "{output}");
+}
+
+/// A clone that brings the address of a server along does not show it the keys of whoever cloned.
+#[test]
+fn a_server_that_only_git_speaks_for_is_shown_no_keys() {
+    let (server, sandbox, prefix) = with_remote();
+    sandbox.ok("push");
+    let clone = sandbox.clone_to("clone");
+    let refused = clone.esker("pull");
+    assert_eq!(refused.code, 4, "{refused}");
+    let said = [
+        "error[E0406]",
+        &server.endpoint,
+        "nothing was sent there",
+        "hint: if that is right: esker remote trust s3",
+    ];
+    for text in said {
+        assert!(refused.stderr.contains(text), "{refused}");
+    }
+    let listed = clone.ok("remote list");
+    assert_eq!(listed, format!("s3  {prefix}  default, not trusted\n"));
+    let trusted = clone.esker("remote trust s3");
+    let expected = format!("Trusted `{}` in this clone", server.endpoint);
+    assert!(trusted.stderr.contains(&expected), "{trusted}");
+    clone.ok("remote trust s3");
+    clone.ok("pull");
+    assert_eq!(clone.files(), sandbox.files("project"));
+    // Another place under the same name is another question.
+    clone.sh("sed -i 's|endpoint_url = .*|endpoint_url = \"http://127.0.0.1:1\"|' esker.toml");
+    assert_eq!(clone.esker("push").code, 4);
+    assert!(clone.esker("push").stderr.contains("E0406"));
 }

@@ -243,6 +243,20 @@ pub enum Error {
         /// Where it is.
         url: String,
     },
+    /// A file that git carries names a place that nobody here has said yes to.
+    #[error(
+        "remote `{name}` is at `{endpoint}`, and a file that git carries says so: nobody has \
+         trusted that place in this clone"
+    )]
+    Untrusted {
+        /// The remote.
+        name: String,
+        /// The place.
+        endpoint: String,
+    },
+    /// A remote has no key of this name, or it cannot have this value.
+    #[error("{0}")]
+    RemoteKey(String),
     /// A name that no remote can have.
     #[error("`{0}` is no name for a remote: use letters, digits, `-` and `_`")]
     RemoteName(String),

@@ -129,6 +129,7 @@ pub(super) fn commits(site: &Site<'_>, also: &[Which], unpublished: bool) -> Res
 /// Connects to a remote by name.
 pub(super) fn connect(site: &Site<'_>, name: Option<&str>) -> Result<(String, Remote)> {
     let (name, spec) = site.remote(name)?;
+    site.check_trust(&name, spec)?;
     let address = address(site, &name, spec);
     Ok((name, Remote::open(&address, site.world.var)?))
 }

@@ -1,14 +1,17 @@
 //! Settings of this clone, this user and this machine, which never travel with git.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+use toml_edit::{Array, Item, Table, TableLike, value};
 
 use super::manifest::Manifest;
 use super::source::{Section, Source, Text, complaint, read_text};
 use super::{Layout, Result};
 use crate::fs::{Durability, LinkKind};
 
-const SECTIONS: [&str; 2] = ["store", "core"];
-const LATER_SECTIONS: [&str; 4] = ["run_cache", "hooks", "remote", "trust"];
+const SECTIONS: [&str; 3] = ["store", "core", "trust"];
+const LATER_SECTIONS: [&str; 3] = ["run_cache", "hooks", "remote"];
 const STORE: [&str; 5] = ["path", "links", "shared", "durability", "pack_below"];
 
 /// Longer files gain nothing from a pack.
@@ -37,6 +40,9 @@ pub struct Config {
     pub jobs: Option<usize>,
     /// `[core] remote` or `ESKER_REMOTE`: the default remote in this clone.
     pub remote: Option<String>,
+    /// `[trust] endpoints` of all files: places that keys may be shown to although a file that git
+    /// carries names them.
+    pub trusted: BTreeSet<String>,
     /// `[core] remote` of the user's or the machine's file: what `esker.toml` says goes before it.
     pub user_remote: Option<String>,
 }
@@ -64,6 +70,7 @@ impl Config {
             durability: user.durability.or(system.durability),
             pack_below: user.pack_below.or(system.pack_below),
             jobs: user.jobs.or(system.jobs),
+            trusted: user.trusted.into_iter().chain(system.trusted).collect(),
             remote: None,
         };
         Ok(Self {
@@ -74,7 +81,27 @@ impl Config {
             pack_below: clone.pack_below.or(outer.pack_below),
             jobs: environment.jobs.or(clone.jobs).or(outer.jobs),
             remote: environment.remote.or(clone.remote),
+            trusted: clone.trusted.into_iter().chain(outer.trusted).collect(),
             user_remote: outer.user_remote,
+        })
+    }
+
+    /// The text of a config file with one more place in `[trust] endpoints`; comments stay.
+    pub fn with_trusted(text: &str, endpoint: &str) -> Result<String> {
+        edited(text, "trust", |section| {
+            let list = section.entry("endpoints").or_insert(value(Array::new()));
+            if let Some(list) = list.as_array_mut() {
+                list.push(endpoint);
+            }
+        })
+    }
+
+    /// The text of a config file in which `[core] remote` has another name, if it was `old`.
+    pub fn with_renamed_remote(text: &str, old: &str, new: &str) -> Result<String> {
+        edited(text, "core", |section| {
+            if section.get("remote").and_then(Item::as_str) == Some(old) {
+                section.insert("remote", value(new));
+            }
         })
     }
 
@@ -88,6 +115,24 @@ impl Config {
             .or(self.user_remote.as_deref())
             .or_else(|| manifest.remote(None).map(|(name, _)| name))
     }
+}
+
+/// Changes a section of a text, which the new text must still be a config file after.
+fn edited(text: &str, section: &str, change: impl FnOnce(&mut dyn TableLike)) -> Result<String> {
+    const FILE: &str = "config.toml";
+    let source = Source::new(FILE, text);
+    let mut document = source.parse()?.into_mut();
+    let was_there = document.contains_key(section);
+    let item = document.entry(section).or_insert(Item::Table(Table::new()));
+    if let Some(table) = item.as_table_like_mut() {
+        change(table);
+        if table.is_empty() && !was_there {
+            document.remove(section);
+        }
+    }
+    let new = document.to_string();
+    parse(FILE, &new, None)?;
+    Ok(new)
 }
 
 fn user_file(var: &dyn Fn(&str) -> Option<String>, home: Option<&Path>) -> Option<PathBuf> {
@@ -163,6 +208,11 @@ fn parse(file: &str, text: &str, home: Option<&Path>) -> Result<Config> {
             }
             text => text.is_some(),
         };
+    }
+    if let Some(section) = root.section("trust")? {
+        section.only(&["endpoints"], &[])?;
+        let endpoints = section.texts("endpoints")?.unwrap_or_default();
+        config.trusted = endpoints.iter().map(|text| text.text.to_owned()).collect();
     }
     if let Some(section) = root.section("core")? {
         section.only(&["jobs", "remote"], &[])?;
@@ -457,6 +507,48 @@ mod tests {
         assert_eq!((at.line, at.column), place, "{text:?}");
         assert_eq!(suggestion.as_deref(), word, "{text:?}");
         assert!(file.ends_with("shared/config.toml") && at.file == file);
+    }
+
+    #[test]
+    fn trust_comes_from_the_clone_and_from_the_user() {
+        let scene = Scene::new()
+            .write(
+                ".config/esker/config.toml",
+                "trust.endpoints = [\"ssh://nas\"]\n",
+            )
+            .write(
+                "shared/config.toml",
+                "[trust]\nendpoints = [\"http://a:1\"]\n",
+            );
+        let trusted: Vec<String> = scene.load().unwrap().trusted.into_iter().collect();
+        assert_eq!(trusted, ["http://a:1", "ssh://nas"]);
+    }
+
+    #[test]
+    fn an_edit_keeps_what_people_wrote() {
+        let cases = [
+            ("", "[trust]\nendpoints = [\"ssh://nas\"]\n"),
+            (
+                "# mine\ncore.jobs = 3 # few\n",
+                "# mine\ncore.jobs = 3 # few\n\n[trust]\nendpoints = [\"ssh://nas\"]\n",
+            ),
+            (
+                "[trust]\nendpoints = [\"a\"] # old\n",
+                "[trust]\nendpoints = [\"a\", \"ssh://nas\"] # old\n",
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(Config::with_trusted(text, "ssh://nas").unwrap(), expected);
+        }
+        let renamed = |text| Config::with_renamed_remote(text, "old", "new").unwrap();
+        assert_eq!(
+            renamed("core.remote = \"old\"\n"),
+            "core.remote = \"new\"\n"
+        );
+        for text in ["", "core.remote = \"other\"\n", "# nothing\n"] {
+            assert_eq!(renamed(text), text);
+        }
+        assert!(Config::with_trusted("[trsut]\n", "ssh://nas").is_err());
     }
 
     #[test]

@@ -1,9 +1,11 @@
 use super::super::render::{self, Align};
 use super::{CliError, Exit, Ui, World};
-use crate::ops::remotes::{remote_add, remote_list, remote_remove};
+use crate::ops::remotes::{
+    remote_add, remote_list, remote_remove, remote_rename, remote_set, remote_trust,
+};
 use crate::project::RemoteSpec;
 
-/// Add, list or remove remotes
+/// Add, list, change or remove remotes
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -16,6 +18,25 @@ enum RemoteCommand {
     Add(AddArgs),
     /// List the remotes
     List,
+    /// Change one key of a remote in `esker.toml`
+    #[command(alias = "modify")]
+    Set(SetArgs),
+    /// Give a remote another name
+    Rename {
+        /// Its name
+        old: String,
+        /// Its name from now on
+        new: String,
+    },
+    /// Let this clone show its keys to the place that a remote names
+    ///
+    /// A server that speaks S3 (`endpoint_url`) and a machine behind `ssh://` may be named by a
+    /// file that came with a clone or a pull request. Before esker signs in there, somebody must
+    /// have said yes once in this clone; who adds or sets a remote has.
+    Trust {
+        /// Its name
+        name: String,
+    },
     /// Remove a remote from `esker.toml`; what it holds stays
     #[command(alias = "rm")]
     Remove {
@@ -46,21 +67,58 @@ struct AddArgs {
     profile: Option<String>,
 }
 
+#[derive(Debug, clap::Args)]
+struct SetArgs {
+    /// Its name
+    name: String,
+    /// `url`, `default`, `endpoint_url`, `region` or `profile`
+    key: String,
+    /// The value
+    #[arg(required_unless_present = "unset")]
+    value: Option<String>,
+    /// Take the key out
+    #[arg(long, conflicts_with = "value")]
+    unset: bool,
+}
+
 pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
     match &args.command {
         RemoteCommand::Add(args) => add(args, ui, world),
         RemoteCommand::List => list(ui, world),
+        RemoteCommand::Set(args) => {
+            let set = remote_set(world, &args.name, &args.key, args.value.as_deref())?;
+            let done = match &args.value {
+                Some(value) => format!("Set `{}` of `{}` to {value}", args.key, set.name),
+                None => format!("Took `{}` out of `{}`", args.key, set.name),
+            };
+            done_with(ui, &set, &done)
+        }
+        RemoteCommand::Rename { old, new } => {
+            let renamed = remote_rename(world, old, new)?;
+            done_with(ui, &renamed, &format!("Renamed remote `{old}` to `{new}`"))
+        }
+        RemoteCommand::Trust { name } => {
+            let trusted = remote_trust(world, name)?;
+            let done = match &trusted.endpoint {
+                Some(endpoint) => format!("Trusted `{endpoint}` in this clone"),
+                None => format!("Nothing to trust: `{name}` needs none"),
+            };
+            done_with(ui, &trusted, &done)
+        }
         RemoteCommand::Remove { name } => {
             let removed = remote_remove(world, name)?;
-            if ui.json {
-                ui.json(&removed)?;
-            }
-            ui.say(&format!(
-                "Removed remote `{name}` from esker.toml; what it holds stays"
-            ));
-            Ok(Exit::DONE)
+            let done = format!("Removed remote `{name}` from esker.toml; what it holds stays");
+            done_with(ui, &removed, &done)
         }
     }
+}
+
+fn done_with(ui: &Ui, report: &impl serde::Serialize, done: &str) -> Result<Exit, CliError> {
+    if ui.json {
+        ui.json(report)?;
+    }
+    ui.say(done);
+    Ok(Exit::DONE)
 }
 
 fn add(args: &AddArgs, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
@@ -95,8 +153,10 @@ fn list(ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
         .remotes
         .into_iter()
         .map(|remote| {
-            let default = if remote.default { "default" } else { "" };
-            vec![remote.name, remote.url, default.to_owned()]
+            let default = remote.default.then_some("default");
+            let trust = remote.untrusted.map(|_| "not trusted");
+            let notes: Vec<&str> = default.into_iter().chain(trust).collect();
+            vec![remote.name, remote.url, notes.join(", ")]
         })
         .collect();
     for line in render::table(&rows, &[Align::Left, Align::Left]) {

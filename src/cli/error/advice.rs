@@ -1,6 +1,6 @@
 //! What each error is called, how the program ends with it, and what to do about it.
 
-use super::super::exit::{BUG, CANNOT, DATA, INTERRUPTED, NO};
+use super::super::exit::{BUG, CANNOT, DATA, INTERRUPTED, NO, REMOTE};
 use super::super::render;
 use super::{CliError, remote};
 use crate::ops::Error;
@@ -50,6 +50,10 @@ fn own_error(error: &Error, text: String) -> CliError {
         Error::RemoteExists { name, .. } => CliError::new("E0404", CANNOT, text).hint(format!(
             "take another name, or remove it first: esker remote remove {name}"
         )),
+        Error::Untrusted { name, .. } => CliError::new("E0406", REMOTE, text)
+            .detail("nothing was sent there")
+            .hint(format!("if that is right: esker remote trust {name}")),
+        Error::RemoteKey(_) => CliError::new("E0407", CANNOT, text),
         Error::RemoteName(_) => CliError::new("E0405", CANNOT, text),
         Error::ForeignHash { .. } => CliError::new("E0507", CANNOT, text),
         Error::MalformedSet { .. } => CliError::new("E0215", CANNOT, text)

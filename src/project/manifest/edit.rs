@@ -29,6 +29,29 @@ pub fn with_remote(text: &str, name: &str, remote: &RemoteSpec) -> Result<String
     Ok(format!("{mark}{edited}"))
 }
 
+/// The text in which a remote has another name. The name alone is changed where it stands once;
+/// otherwise the remote goes to the end.
+pub fn with_renamed_remote(
+    text: &str,
+    old: &str,
+    new: &str,
+    remote: &RemoteSpec,
+) -> Result<String> {
+    check(new, remote)?;
+    let (mark, body) = split_mark(text);
+    let document = Source::new(MANIFEST, body).parse()?;
+    let remotes = document.get("remote").and_then(Item::as_table);
+    let span = remotes.and_then(|remotes| remotes.key(old)?.span());
+    if let Some(span) = span {
+        let edited = apply(body, vec![(span, new.to_owned())]);
+        if confirm(&edited, old, None).is_ok() && confirm(&edited, new, Some(remote)).is_ok() {
+            return Ok(format!("{mark}{edited}"));
+        }
+    }
+    let without = without_remote(text, old)?.unwrap_or_else(|| text.to_owned());
+    with_remote(&without, new, remote)
+}
+
 /// The text without `[remote.NAME]`; `None` if it has none.
 pub fn without_remote(text: &str, name: &str) -> Result<Option<String>> {
     let (mark, body) = split_mark(text);

@@ -12,7 +12,7 @@ mod stage;
 mod template;
 mod written;
 
-pub use edit::{with_remote, without_remote};
+pub use edit::{with_remote, with_renamed_remote, without_remote};
 pub use fill::split_param;
 pub use written::{
     Axis, CLOSING, Combination, Matrix, OPENING, Slot, Written, WrittenCommand, WrittenStage,
@@ -231,6 +231,25 @@ pub struct RemoteSpec {
     pub region: Option<String>,
     /// For S3: the profile of the shared AWS config.
     pub profile: Option<String>,
+}
+
+impl RemoteSpec {
+    /// The place that would be shown the keys of whoever uses this remote, if it is not the one of
+    /// a cloud: the server that speaks S3, or the machine that `ssh` signs in to.
+    pub fn endpoint(&self) -> Option<String> {
+        if self.url.starts_with("s3://") {
+            return self.endpoint_url.as_deref().map(origin);
+        }
+        self.url.starts_with("ssh://").then(|| origin(&self.url))
+    }
+}
+
+/// `scheme://host:port` of a url, in small letters.
+fn origin(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let place = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = place.rsplit_once('@').map_or(place, |(_, host)| host);
+    format!("{scheme}://{host}").to_ascii_lowercase()
 }
 
 impl Manifest {

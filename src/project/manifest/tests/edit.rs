@@ -232,3 +232,62 @@ proptest! {
         prop_assert_eq!(without_remote(&back, "new").unwrap(), None);
     }
 }
+
+#[test]
+fn a_name_is_changed_where_it_stands() {
+    let remote = RemoteSpec {
+        url: "/a".to_owned(),
+        ..RemoteSpec::default()
+    };
+    let renamed = |text: &str| with_renamed_remote(text, "old", "new", &remote).unwrap();
+    let cases = [
+        (
+            "[remote.old] # mine\n# why\nurl = \"/a\" # where\n\n[remote.z]\nurl = \"/z\"\n",
+            "[remote.new] # mine\n# why\nurl = \"/a\" # where\n\n[remote.z]\nurl = \"/z\"\n",
+        ),
+        (
+            "[remote]\nold = { url = \"/a\" }\n",
+            "[remote]\nnew = { url = \"/a\" }\n",
+        ),
+        (
+            "[remote.\"old\"]\r\nurl = \"/a\"\r\n",
+            "[remote.new]\r\nurl = \"/a\"\r\n",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(renamed(text), expected);
+    }
+    let inline = renamed("remote = { old = { url = \"/a\" } }\n");
+    let dotted = renamed("remote.old.url = \"/a\"\nremote.z.url = \"/z\"\n");
+    for text in [inline, dotted] {
+        let read = Manifest::parse(&with_project_last(&text)).unwrap();
+        assert_eq!(read.remotes.get("new"), Some(&remote), "{text}");
+        assert!(!read.remotes.contains_key("old"), "{text}");
+    }
+}
+
+#[test]
+fn a_place_that_sees_keys_is_known_by_its_origin() {
+    let endpoint = |url: &str, endpoint_url: Option<&str>| {
+        let remote = RemoteSpec {
+            url: url.to_owned(),
+            endpoint_url: endpoint_url.map(str::to_owned),
+            ..RemoteSpec::default()
+        };
+        remote.endpoint()
+    };
+    let cases = [
+        ("s3://b/p", None, None),
+        (
+            "s3://b/p",
+            Some("https://S3.lab:8333/x"),
+            Some("https://s3.lab:8333"),
+        ),
+        ("ssh://ada@NAS:22/srv", None, Some("ssh://nas:22")),
+        ("/srv/data", Some("http://unused"), None),
+        ("https://host/p", None, None),
+    ];
+    for (url, endpoint_url, expected) in cases {
+        assert_eq!(endpoint(url, endpoint_url).as_deref(), expected, "{url}");
+    }
+}
