@@ -40,6 +40,7 @@ check_tools() {
     # Debian puts it where ordinary users do not look.
     [ -x /usr/sbin/sshd ] || [ -x /usr/local/sbin/sshd ] ||
         needs sshd "apt-get install openssh-server openssh-client"
+    needs openssl "apt-get install openssl"
     needs ssh "apt-get install openssh-client"
     [ -z "$missing" ] || fail "cannot run the tests yet; this is missing:$missing"
 }

@@ -150,6 +150,10 @@ fn address(site: &Site<'_>, name: &str, spec: &RemoteSpec) -> Address {
         endpoint_url: spec.endpoint_url.clone(),
         region: spec.region.clone(),
         profile: spec.profile.clone(),
+        ca_bundle: spec
+            .ca_bundle
+            .as_ref()
+            .map(|path| site.layout.root.join(path)),
     }
 }
 

@@ -80,7 +80,14 @@ pub fn remote_set(
 }
 
 fn set_key(remote: &mut RemoteSpec, key: &str, value: Option<&str>) -> Result<()> {
-    const KEYS: [&str; 5] = ["url", "default", "endpoint_url", "region", "profile"];
+    const KEYS: [&str; 6] = [
+        "url",
+        "default",
+        "endpoint_url",
+        "region",
+        "profile",
+        "ca_bundle",
+    ];
     let text = || value.map(str::to_owned);
     match (key, value) {
         ("url", Some(url)) => url.clone_into(&mut remote.url),
@@ -95,6 +102,7 @@ fn set_key(remote: &mut RemoteSpec, key: &str, value: Option<&str>) -> Result<()
         ("endpoint_url", _) => remote.endpoint_url = text(),
         ("region", _) => remote.region = text(),
         ("profile", _) => remote.profile = text(),
+        ("ca_bundle", _) => remote.ca_bundle = text(),
         _ => {
             let all = KEYS.join("`, `");
             let message = format!("a remote has no key `{key}`; it has `{all}`");

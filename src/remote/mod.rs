@@ -20,7 +20,7 @@ pub mod transport;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::hash::{BlobId, ObjectId, TreeId};
 use crate::path::RelPath;
@@ -177,6 +177,8 @@ pub struct Address {
     pub region: Option<String>,
     /// For S3.
     pub profile: Option<String>,
+    /// A file with authorities to trust besides those of the system.
+    pub ca_bundle: Option<PathBuf>,
 }
 
 /// Something that a lock names and a remote should hold.

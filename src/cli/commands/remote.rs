@@ -65,13 +65,16 @@ struct AddArgs {
     /// For S3: the profile of the shared AWS config, used alone
     #[arg(long)]
     profile: Option<String>,
+    /// A file with authorities to trust besides those of the system, from the project's root
+    #[arg(long, value_name = "FILE")]
+    ca_bundle: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
 struct SetArgs {
     /// Its name
     name: String,
-    /// `url`, `default`, `endpoint_url`, `region` or `profile`
+    /// `url`, `default`, `endpoint_url`, `region`, `profile` or `ca_bundle`
     key: String,
     /// The value
     #[arg(required_unless_present = "unset")]
@@ -128,6 +131,7 @@ fn add(args: &AddArgs, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
         endpoint_url: args.endpoint_url.clone(),
         region: args.region.clone(),
         profile: args.profile.clone(),
+        ca_bundle: args.ca_bundle.clone(),
     };
     let added = remote_add(world, &args.name, spec)?;
     if ui.json {

@@ -60,7 +60,8 @@ impl Repro<'_> {
             }
         }
         if !roots.is_empty() {
-            fetch::bring(self.site, &roots, &push::TransferOptions::default())?;
+            let locks = [push::roots(&self.lock)?];
+            fetch::bring(self.site, &roots, &locks, &push::TransferOptions::default())?;
         }
         Ok(())
     }

@@ -136,7 +136,7 @@ fn table_of<'a>(document: &'a Document<&str>, name: &str) -> Option<&'a Table> {
     document.get("remote")?.as_table()?.get(name)?.as_table()
 }
 
-fn fields(remote: &RemoteSpec) -> [(&'static str, Option<Value>); 5] {
+fn fields(remote: &RemoteSpec) -> [(&'static str, Option<Value>); 6] {
     let text = |value: &Option<String>| value.as_deref().map(Value::from);
     [
         ("url", Some(remote.url.as_str().into())),
@@ -144,6 +144,7 @@ fn fields(remote: &RemoteSpec) -> [(&'static str, Option<Value>); 5] {
         ("endpoint_url", text(&remote.endpoint_url)),
         ("region", text(&remote.region)),
         ("profile", text(&remote.profile)),
+        ("ca_bundle", text(&remote.ca_bundle)),
     ]
 }
 

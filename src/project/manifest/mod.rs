@@ -231,6 +231,8 @@ pub struct RemoteSpec {
     pub region: Option<String>,
     /// For S3: the profile of the shared AWS config.
     pub profile: Option<String>,
+    /// A file with authorities to trust besides those of the system.
+    pub ca_bundle: Option<String>,
 }
 
 impl RemoteSpec {

@@ -8,15 +8,15 @@ use crate::project::Result;
 use crate::project::layout::MANIFEST;
 use crate::project::source::Section;
 
-pub(super) const KNOWN: [&str; 5] = ["url", "default", "endpoint_url", "region", "profile"];
-pub(super) const LATER: [&str; 6] = [
+pub(super) const KNOWN: [&str; 6] = [
+    "url",
+    "default",
+    "endpoint_url",
+    "region",
+    "profile",
     "ca_bundle",
-    "path_style",
-    "sse",
-    "sse_kms_key_id",
-    "acl",
-    "jobs",
 ];
+pub(super) const LATER: [&str; 5] = ["path_style", "sse", "sse_kms_key_id", "acl", "jobs"];
 
 /// Parts of keys whose values open doors.
 const SECRETS: [&str; 8] = [
@@ -69,6 +69,7 @@ pub(super) fn remote(section: &Section<'_>) -> Result<RemoteSpec> {
         endpoint_url: text("endpoint_url")?,
         region: text("region")?,
         profile: text("profile")?,
+        ca_bundle: text("ca_bundle")?,
     })
 }
 

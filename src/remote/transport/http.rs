@@ -34,7 +34,7 @@ pub struct Http {
 
 impl Http {
     /// Takes `https://host/path`, or `http://`. Nothing is sent.
-    pub fn open(address: &Address) -> Result<Self> {
+    pub fn open(address: &Address, var: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
         let protocol = |detail: String| Error::Protocol {
             remote: address.name.clone(),
             detail,
@@ -45,11 +45,7 @@ impl Http {
             ));
         }
         let url = address.url.trim_end_matches('/');
-        let wire = Wire {
-            authorities: Vec::new(),
-            is_plain: url.starts_with("http://"),
-            stall: STALL,
-        };
+        let wire = Wire::to(url, address, var, STALL).map_err(protocol)?;
         let client = |patience: Patience| {
             HttpBuilder::new()
                 .with_url(url)

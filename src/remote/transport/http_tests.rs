@@ -11,8 +11,13 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(more: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let rclone = Rclone::serve("http", &["--dir-cache-time", "0"], dir.path());
+        let options = [&["--dir-cache-time", "0"], more].concat();
+        let rclone = Rclone::serve("http", &options, dir.path());
         Self { rclone, dir }
     }
 
@@ -31,7 +36,7 @@ fn a_web_server_is_read_as_the_contract_says() {
     let site = Site::start();
     let (writer, web) = (
         directory(site.dir.path()),
-        Http::open(&site.address()).unwrap(),
+        Http::open(&site.address(), &|_| None).unwrap(),
     );
     nothing_can_be_read(&web);
     ranges_are_exact(&writer, &web);
@@ -49,7 +54,7 @@ fn a_web_server_is_read_as_the_contract_says() {
 #[test]
 fn a_web_server_cannot_be_written_or_listed() {
     let site = Site::start();
-    let web = Http::open(&site.address()).unwrap();
+    let web = Http::open(&site.address(), &|_| None).unwrap();
     assert_eq!(web.writing().unwrap(), Writing::Never);
     let refused = [
         web.put("a", &bytes("x")),
@@ -76,7 +81,7 @@ fn a_url_with_a_password_or_a_question_is_refused() {
             url: url.to_owned(),
             ..Address::default()
         };
-        let error = Http::open(&address).unwrap_err();
+        let error = Http::open(&address, &|_| None).unwrap_err();
         assert!(matches!(error, Error::Protocol { .. }), "{url}: {error}");
     }
 }
@@ -87,6 +92,47 @@ fn nobody_at_the_port_of_a_web_server_is_reported() {
         url: "http://127.0.0.1:1/p".to_owned(),
         ..Address::default()
     };
-    let error = Http::open(&address).unwrap().get("a").unwrap_err();
+    let error = Http::open(&address, &|_| None)
+        .unwrap()
+        .get("a")
+        .unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+}
+
+/// A server whose certificate an authority of its own has signed is trusted by those who name it.
+#[test]
+fn a_private_authority_is_trusted_if_it_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let script = "openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=ca \
+                  -addext basicConstraints=critical,CA:TRUE && \
+                  openssl req -newkey rsa:2048 -nodes -keyout key -out request -subj /CN=server && \
+                  printf 'subjectAltName=IP:127.0.0.1' > extensions && \
+                  openssl x509 -req -in request -CA ca.pem -CAkey ca.key -CAcreateserial \
+                  -extfile extensions -out cert";
+    ssh_server_tests::run(
+        "sh",
+        &["-c", &format!("cd {} && {script}", dir.path().display())],
+    );
+    let site = Site::with(&["--cert", &at("cert"), "--key", &at("key")]);
+    directory(site.dir.path()).put("a", &bytes("x")).unwrap();
+    let address = site.address();
+    assert!(address.url.starts_with("https://"), "{}", address.url);
+    let stranger = Http::open(&address, &|_| None)
+        .unwrap()
+        .get("a")
+        .unwrap_err();
+    assert!(
+        matches!(stranger, Error::Unreachable { .. }),
+        "{stranger:?}"
+    );
+    let var = |name: &str| (name == "AWS_CA_BUNDLE").then(|| at("ca.pem"));
+    let web = Http::open(&address, &var).unwrap();
+    assert_eq!(web.get("a").unwrap().unwrap(), "x");
+    let named = Address {
+        ca_bundle: Some(dir.path().join("ca.pem")),
+        ..address
+    };
+    let web = Http::open(&named, &|_| None).unwrap();
+    assert_eq!(web.get("a").unwrap().unwrap(), "x");
 }

@@ -120,7 +120,7 @@ impl Body {
 pub fn open(address: &Address, var: &dyn Fn(&str) -> Option<String>) -> Result<Box<dyn Transport>> {
     match scheme(&address.url) {
         None | Some("file") => Ok(Box::new(Directory::open(address)?)),
-        Some("http" | "https") => Ok(Box::new(Http::open(address)?)),
+        Some("http" | "https") => Ok(Box::new(Http::open(address, var)?)),
         Some("ssh") => Ok(Box::new(Ssh::open(address, var)?)),
         Some("s3") => Ok(Box::new(S3::open(address, var)?)),
         Some(_) => Err(unknown_scheme(address)),

@@ -6,6 +6,7 @@
 //! kernel, whose segments nobody acknowledges; one that is there and hangs is noticed here.
 
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +23,10 @@ use object_store::client::{
 };
 use reqwest::Certificate;
 use tokio::time::{Instant, Sleep, sleep};
+
+use super::failure::root_cause;
+use crate::fs;
+use crate::remote::Address;
 
 /// The time to get a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -68,6 +73,40 @@ impl HttpConnector for Wire {
             stall: self.stall,
         }))
     }
+}
+
+impl Wire {
+    /// What a client of a url needs; the error is for people. An authority that the remote names,
+    /// or else `AWS_CA_BUNDLE`, is trusted besides those of the system.
+    pub(super) fn to(
+        url: &str,
+        address: &Address,
+        var: &dyn Fn(&str) -> Option<String>,
+        stall: Duration,
+    ) -> Result<Self, String> {
+        // `rustls` would read `SSL_CERT_FILE` alone, which the other tools of AWS do not.
+        let variable = || var("AWS_CA_BUNDLE").filter(|path| !path.is_empty());
+        let authorities = match (&address.ca_bundle, variable()) {
+            (Some(path), _) => authorities("ca_bundle", path)?,
+            (None, Some(path)) => authorities("AWS_CA_BUNDLE", Path::new(&path))?,
+            (None, None) => Vec::new(),
+        };
+        Ok(Self {
+            authorities,
+            is_plain: url.starts_with("http://"),
+            stall,
+        })
+    }
+}
+
+fn authorities(source: &str, path: &Path) -> Result<Vec<Certificate>, String> {
+    let unusable = |why: String| format!("`{source}` cannot be used: {why}");
+    let pem = fs::read(path).map_err(|error| unusable(format!("{error}: {}", error.source)))?;
+    let found = Certificate::from_pem_bundle(&pem).map_err(|error| unusable(root_cause(&error)))?;
+    if found.is_empty() {
+        return Err(unusable(format!("`{}` has no certificate", path.display())));
+    }
+    Ok(found)
 }
 
 /// A client and its patience.

@@ -173,6 +173,7 @@ fn remotes() -> impl Strategy<Value = RemoteSpec> {
             endpoint_url,
             region,
             profile,
+            ca_bundle: None,
         },
     )
 }

@@ -93,7 +93,6 @@ fn unknown_keys_are_named_with_what_may_have_been_meant() {
 fn what_is_designed_and_not_built_is_told_apart() {
     let cases = [
         ("[plot.x]", "`[plot]`"),
-        ("[remote.a]\nca_bundle = \"x\"", "`ca_bundle`"),
         ("[remote.a]\npath_style = true", "`path_style`"),
     ];
     for (text, name) in cases {

@@ -1,14 +1,12 @@
 //! The client of S3 itself, and whom it trusts.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::ClientOptions;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
-use reqwest::Certificate;
 
-use crate::fs;
+use crate::remote::Address;
 use crate::remote::transport::credentials::{Keys, Place};
 use crate::remote::transport::driver::Patience;
 use crate::remote::transport::failure::root_cause;
@@ -40,39 +38,25 @@ pub(super) fn connect(
 /// What a client of this place needs to know of the network.
 pub(super) fn wire(
     place: &Place,
+    address: &Address,
     var: &dyn Fn(&str) -> Option<String>,
     stall: Duration,
 ) -> Result<Wire, String> {
     let endpoint = place.endpoint.as_deref().unwrap_or("https://");
-    let is_plain = endpoint.starts_with("http://");
-    if !is_plain && !endpoint.starts_with("https://") {
+    if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") {
         return Err(format!(
             "the endpoint `{endpoint}` begins neither with `https://` nor with `http://`"
         ));
     }
-    // `rustls` would read `SSL_CERT_FILE` alone, which the other tools of AWS do not.
-    let bundle = var("AWS_CA_BUNDLE").filter(|path| !path.is_empty());
-    let authorities = bundle.map(|path| certificates(Path::new(&path)));
-    Ok(Wire {
-        authorities: authorities.transpose()?.unwrap_or_default(),
-        is_plain,
-        stall,
-    })
-}
-
-fn certificates(path: &Path) -> Result<Vec<Certificate>, String> {
-    let unusable = |why: String| format!("`AWS_CA_BUNDLE` cannot be used: {why}");
-    let pem = fs::read(path).map_err(|error| unusable(format!("{error}: {}", error.source)))?;
-    let found = Certificate::from_pem_bundle(&pem).map_err(|error| unusable(root_cause(&error)))?;
-    if found.is_empty() {
-        return Err(unusable(format!("`{}` has no certificate", path.display())));
-    }
-    Ok(found)
+    Wire::to(endpoint, address, var, stall)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::fs;
     use crate::remote::transport::wire::STALL;
 
     #[test]
@@ -83,10 +67,10 @@ mod tests {
         };
         let none = |_: &str| None;
         for endpoint in [None, Some("https://s3"), Some("http://127.0.0.1:1")] {
-            assert!(wire(&place(endpoint), &none, STALL).is_ok());
+            assert!(wire(&place(endpoint), &Address::default(), &none, STALL).is_ok());
         }
         for endpoint in ["s3.example", "ftp://x", ""] {
-            assert!(wire(&place(Some(endpoint)), &none, STALL).is_err());
+            assert!(wire(&place(Some(endpoint)), &Address::default(), &none, STALL).is_err());
         }
     }
 
@@ -97,20 +81,24 @@ mod tests {
             region: "r".to_owned(),
             endpoint: None,
         };
-        let with = |path: &Path| {
-            let path = path.to_str().unwrap().to_owned();
-            let var = move |name: &str| (name == "AWS_CA_BUNDLE").then(|| path.clone());
-            wire(&place, &var, STALL).map(|_| ())
+        let with = |path: &Path, is_key: bool| {
+            let text = path.to_str().unwrap().to_owned();
+            let var = move |name: &str| (name == "AWS_CA_BUNDLE").then(|| text.clone());
+            let address = Address {
+                ca_bundle: is_key.then(|| path.to_owned()),
+                ..Address::default()
+            };
+            wire(&place, &address, &var, STALL).map(|_| ())
         };
         let (absent, empty) = (dir.path().join("absent"), dir.path().join("empty"));
         fs::write_new(&empty, b"").unwrap();
         for path in [absent, empty] {
-            let error = with(&path).unwrap_err();
-            assert!(
-                error.starts_with("`AWS_CA_BUNDLE` cannot be used"),
-                "{error}"
-            );
-            assert!(error.contains(path.to_str().unwrap()), "{error}");
+            for (is_key, name) in [(false, "AWS_CA_BUNDLE"), (true, "ca_bundle")] {
+                let error = with(&path, is_key).unwrap_err();
+                let start = format!("`{name}` cannot be used");
+                assert!(error.starts_with(&start), "{error}");
+                assert!(error.contains(path.to_str().unwrap()), "{error}");
+            }
         }
     }
 }

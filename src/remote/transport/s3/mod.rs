@@ -87,7 +87,7 @@ impl S3 {
         let driver = Driver::start(&address.name).map_err(|error| protocol(root_cause(&error)))?;
         let place = driver.run(Place::find(address, var));
         let keys = Arc::new(Keys::new(address, var, &place.region));
-        let wire = wire(&place, var, stall).map_err(protocol)?;
+        let wire = wire(&place, address, var, stall).map_err(protocol)?;
         let client = |patience: Patience| {
             let keys = Arc::clone(&keys);
             connect(bucket, &place, keys, patience, wire.clone()).map_err(protocol)
