@@ -64,18 +64,7 @@ fn own_error(error: &Error, text: String) -> CliError {
             having,
             typed,
             ..
-        } => {
-            let error = CliError::new("E0209", CANNOT, text).detail("nothing was changed");
-            match having.first() {
-                Some(file) => error.hint(format!("name the file: --set {file}:{typed}")),
-                None => error
-                    .hint(format!(
-                        "to add it: --set +{}",
-                        typed.trim_start_matches('+')
-                    ))
-                    .suggest(suggestion.as_deref()),
-            }
-        }
+        } => unknown_param(text, typed, having.first(), suggestion.as_deref()),
         Error::NothingToCommit { stage, .. } => CliError::new("E0211", CANNOT, text)
             .hint(format!("run it instead: esker repro {stage}")),
         Error::DataChanged(paths) => CliError::new("E0308", NO, text)
@@ -90,6 +79,24 @@ fn own_error(error: &Error, text: String) -> CliError {
             .detail("nothing has run")
             .hint("esker checkout    (or `esker pull`, if this clone never had it)"),
         _ => tracking_error(error, text),
+    }
+}
+
+fn unknown_param(
+    text: String,
+    typed: &str,
+    having: Option<&impl std::fmt::Display>,
+    suggestion: Option<&str>,
+) -> CliError {
+    let error = CliError::new("E0209", CANNOT, text).detail("nothing was changed");
+    match having {
+        Some(file) => error.hint(format!("name the file: --set {file}:{typed}")),
+        None => {
+            let key = typed.trim_start_matches('+');
+            error
+                .hint(format!("to add it: --set +{key}"))
+                .suggest(suggestion)
+        }
     }
 }
 

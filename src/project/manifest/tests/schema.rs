@@ -198,7 +198,7 @@ fn metrics(key: &str) -> Json {
 fn remote_key(key: &str) -> Json {
     match key {
         "url" => about(
-            "A directory, or s3://BUCKET/PREFIX",
+            "A directory, s3://BUCKET/PREFIX, ssh://HOST/PATH or https://HOST/PATH",
             json!({ "type": "string", "pattern": r"\S" }),
         ),
         "default" => about("Used when no remote is named", flag(false)),
@@ -209,6 +209,10 @@ fn remote_key(key: &str) -> Json {
         "region" => about("The region", json!({ "type": "string", "pattern": r"\S" })),
         "profile" => about(
             "The profile of the shared AWS configuration",
+            json!({ "type": "string", "pattern": r"\S" }),
+        ),
+        "ca_bundle" => about(
+            "A PEM file with more authorities to trust",
             json!({ "type": "string", "pattern": r"\S" }),
         ),
         other => no_such(other),
