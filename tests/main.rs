@@ -29,6 +29,8 @@ mod configuration;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod dag;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod docs;

@@ -79,6 +79,15 @@ impl CliError {
         )
     }
 
+    /// A graph that no picture can hold.
+    pub(crate) fn too_large(n_nodes: usize) -> Self {
+        let message = format!("the graph of {n_nodes} nodes is too large for a picture");
+        Self {
+            hint: Some("name a stage, to draw only what it needs, or take `--dot`".to_owned()),
+            ..Self::new("E0240", exit::CANNOT, message)
+        }
+    }
+
     /// The demo cannot go on.
     pub(crate) fn demo(message: &str, hint: &str) -> Self {
         Self {

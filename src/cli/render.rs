@@ -1,5 +1,9 @@
 //! Numbers, sizes, durations and tables as people read them.
 
+mod layers;
+pub(crate) mod picture;
+pub(crate) mod svg;
+
 use std::collections::BTreeMap;
 
 use crate::fs::LinkKind;

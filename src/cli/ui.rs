@@ -59,7 +59,7 @@ pub(crate) enum When {
 }
 
 /// What a piece of text is, which decides its colour.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
     Good,
     Bad,
@@ -141,6 +141,27 @@ impl Ui {
                 writeln!(io::stderr().lock(), "{blank}{name}")
             }
         }
+    }
+
+    /// How many columns the answer may take: `COLUMNS`, else those of the terminal. Without
+    /// either there is no bound.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        let wanted = variable("COLUMNS").and_then(|text| text.parse().ok());
+        let terminal = || {
+            let stdout = io::stdout();
+            let size = rustix::termios::tcgetwinsize(stdout.lock()).ok()?;
+            Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+        };
+        wanted.or_else(terminal)
+    }
+
+    /// Whether the locale says that more than ASCII can be shown.
+    pub(crate) fn is_utf8(&self) -> bool {
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .into_iter()
+            .find_map(variable);
+        let locale = locale.unwrap_or_default().to_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
     }
 
     /// Whether messages are coloured.

@@ -33,6 +33,20 @@ pub(super) fn stored(lock: &Lock) -> BTreeMap<RelPath, &Recorded> {
         .collect()
 }
 
+/// What stands at, above and below a path.
+pub(super) fn overlapping<'m, V>(
+    paths: &'m BTreeMap<RelPath, V>,
+    path: &RelPath,
+) -> Vec<(&'m RelPath, &'m V)> {
+    let above = path.ancestors();
+    let above = above.filter_map(|dir| paths.get_key_value(&dir));
+    // All that begins with the same text stands together, `a-b` between `a` and `a/b` too.
+    let near = paths.range(path.clone()..);
+    let near = near.take_while(|(other, _)| other.as_str().starts_with(path.as_str()));
+    let below = near.filter(|(other, _)| other.starts_with(path));
+    above.chain(below).collect()
+}
+
 /// What the store lists for a recorded path; `None` if the tree of a directory is not there.
 pub(super) fn entries(
     store: &Store,
