@@ -10,7 +10,7 @@ pub(crate) mod strategy;
 mod tests;
 
 pub use key::{KeyError, KeyPath};
-pub use text::{quote, quote_key};
+pub use text::{push_key, push_quoted, quote, quote_key, unquote_prefix};
 
 use std::collections::BTreeMap;
 

@@ -9,26 +9,46 @@ use super::{Value, positive_zero};
 /// The text of a TOML basic string: quoted, with as few escapes as there can be.
 pub fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        push_escaped(&mut out, c);
-    }
-    out.push('"');
+    push_quoted(&mut out, text);
     out
+}
+
+/// Appends what [`quote`] gives.
+pub fn push_quoted(out: &mut String, text: &str) {
+    out.push('"');
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(is_escaped) {
+        out.push_str(&rest[..at]);
+        push_escaped(out, rest.as_bytes()[at]);
+        rest = &rest[at + 1..];
+    }
+    out.push_str(rest);
+    out.push('"');
+}
+
+fn is_escaped(byte: u8) -> bool {
+    byte < 0x20 || matches!(byte, b'"' | b'\\' | 0x7f)
 }
 
 /// The text of a TOML key: bare where that is allowed, else as [`quote`] writes it.
 pub fn quote_key(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    push_key(&mut out, text);
+    out
+}
+
+/// Appends what [`quote_key`] gives.
+pub fn push_key(out: &mut String, text: &str) {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     if !text.is_empty() && text.bytes().all(bare) {
-        text.to_owned()
+        out.push_str(text);
     } else {
-        quote(text)
+        push_quoted(out, text);
     }
 }
 
 /// Reads a quoted string at the beginning of a text; returns it and what follows.
-pub(super) fn unquote_prefix(text: &str) -> Option<(String, &str)> {
+pub fn unquote_prefix(text: &str) -> Option<(String, &str)> {
     let body = text.strip_prefix('"')?;
     let mut out = String::new();
     let mut chars = body.chars();
@@ -174,17 +194,16 @@ fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).expect("a string takes all text");
 }
 
-fn push_escaped(out: &mut String, c: char) {
-    match c {
-        '"' => out.push_str("\\\""),
-        '\\' => out.push_str("\\\\"),
-        '\u{8}' => out.push_str("\\b"),
-        '\t' => out.push_str("\\t"),
-        '\n' => out.push_str("\\n"),
-        '\u{c}' => out.push_str("\\f"),
-        '\r' => out.push_str("\\r"),
-        '\0'..='\u{1f}' | '\u{7f}' => push(out, format_args!("\\u{:04X}", u32::from(c))),
-        _ => out.push(c),
+fn push_escaped(out: &mut String, byte: u8) {
+    match byte {
+        b'"' => out.push_str("\\\""),
+        b'\\' => out.push_str("\\\\"),
+        0x8 => out.push_str("\\b"),
+        b'\t' => out.push_str("\\t"),
+        b'\n' => out.push_str("\\n"),
+        0xc => out.push_str("\\f"),
+        b'\r' => out.push_str("\\r"),
+        _ => push(out, format_args!("\\u{byte:04X}")),
     }
 }
 

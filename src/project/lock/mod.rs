@@ -1,6 +1,7 @@
 //! `esker.lock`: what is recorded, read from any TOML order, written in one.
 //! `docs/format.md`, section "esker.lock", is its specification.
 
+mod canonical;
 mod read;
 mod resolve;
 mod write;

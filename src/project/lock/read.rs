@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use toml_edit::{Document, InlineTable, Item, Key, TableLike};
 
-use super::{DepHash, Lock, Recorded, StageRecord, VERSION, resolve};
+use super::{DepHash, Lock, Recorded, StageRecord, VERSION, canonical, resolve};
 use crate::path::{DepPath, RelPath};
 use crate::project::layout::LOCK;
 use crate::project::manifest::Command;
@@ -20,13 +20,23 @@ use crate::value::{KeyPath, Leaves, Value};
 const MAX_TEXT: usize = 256 * 1024 * 1024;
 
 pub(super) fn parse(text: &str) -> Result<Lock> {
-    if let Some(line) = resolve::first_marker(text) {
-        return Err(Error::LockConflict { line });
-    }
-    let reader = Reader { text };
     if text.len() > MAX_TEXT {
-        return Err(reader.damaged(None, format!("it is larger than {MAX_TEXT} bytes")));
+        let message = format!("it is larger than {MAX_TEXT} bytes");
+        return Err(Reader { text }.damaged(None, message));
     }
+    // A conflict marker is nothing that esker writes, so that looking for one can wait.
+    if let Some(lock) = canonical::parse(text) {
+        return Ok(lock);
+    }
+    match resolve::first_marker(text) {
+        Some(line) => Err(Error::LockConflict { line }),
+        None => toml(text),
+    }
+}
+
+/// Reads any TOML.
+pub(super) fn toml(text: &str) -> Result<Lock> {
+    let reader = Reader { text };
     let document = Document::parse(text).map_err(|error| {
         let message = error.message().replace('\n', "; ");
         reader.damaged(error.span(), message)
@@ -35,7 +45,7 @@ pub(super) fn parse(text: &str) -> Result<Lock> {
 }
 
 /// Whether a text names a stage, or a cell of one.
-fn is_stage_name(text: &str) -> bool {
+pub(super) fn is_stage_name(text: &str) -> bool {
     let (stage, cell) = text.split_once('@').unwrap_or((text, "_"));
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let starts = stage.bytes().next().is_some_and(word);
@@ -353,7 +363,7 @@ fn fields(table: &dyn TableLike) -> Vec<Field<'_>> {
 
 /// Reads a value; `None` for a date, which a lock holds as text. The reader of TOML has bounded
 /// the depth.
-fn to_value(value: &toml_edit::Value) -> Option<Value> {
+pub(super) fn to_value(value: &toml_edit::Value) -> Option<Value> {
     use toml_edit::Value as Toml;
     match value {
         Toml::String(text) => Some(Value::String(text.value().clone())),
