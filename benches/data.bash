@@ -11,11 +11,12 @@ notes=()
 note() { notes+=("$*"); }
 
 check_only() {
-    local row
+    local row rows=$ROWS
+    [ "$mode" != pipelines ] || rows=$PIPELINE_ROWS
     for row in ${only//,/ }; do
-        [[ " $ROWS " == *" $row "* ]] || fail "no row \`$row\`; there are: $ROWS"
+        [[ " $rows " == *" $row "* ]] || fail "no row \`$row\`; there are: $rows"
     done
-    [ -n "${only//,/}" ] || fail "--only needs rows: $ROWS"
+    [ -n "${only//,/}" ] || fail "--only needs rows: $rows"
 }
 
 wanted() { [ -z "$only" ] || [[ ",$only," == *",$1,"* ]]; }

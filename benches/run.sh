@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # Measures esker against its peers on this machine and prints Markdown tables of ratios.
 #
-#   benches/run.sh data [OPTIONS]     small files and a big one, against cp, git, b3sum and DVC
-#   benches/run.sh scale [OPTIONS]    esker alone, 10,000 to 1,000,000 files: time and memory a step
-#   benches/run.sh threshold [OPTIONS]   files of 1 to 128 KiB, in packs against each by itself
+#   benches/run.sh data [OPTIONS]       small files and a big one, against cp, git, b3sum and DVC
+#   benches/run.sh pipelines [OPTIONS]  stages, against ninja, cp, git and DVC
+#   benches/run.sh scale [OPTIONS]      esker alone, 10,000 to 1,000,000 files: time and memory a step
+#   benches/run.sh threshold [OPTIONS]  files of 1 to 128 KiB, in packs against each by itself
 #
 #   --files N     files to make; in `scale` the last step     (100000; scale: 1000000; threshold: 5000)
 #   --size BYTES  the size of each of them                    (4096)
 #   --big MIB     the size of the big file                    (2048)
-#   --rounds R    how often each pair is measured             (7; others: 3)
+#   --stages N    of `pipelines`: stages, of which one in ten runs  (1000)
+#   --rounds R    how often each pair is measured             (7; scale and threshold: 3)
 #   --only A,B    of `data` only: start take-in status one-new put-back big
+#                 of `pipelines` only: start nothing run restore parallel check
 #   --no-dvc      without DVC, the slowest of the peers
 #   --esker BIN   measure this binary; nothing is built
 #   --work DIR    make the data below DIR, on the file system to measure   (target/bench/work)
@@ -32,6 +35,8 @@ usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 . "$here/measure.bash"
 # shellcheck source=benches/data.bash
 . "$here/data.bash"
+# shellcheck source=benches/pipelines.bash
+. "$here/pipelines.bash"
 # shellcheck source=benches/scale.bash
 . "$here/scale.bash"
 # shellcheck source=benches/threshold.bash
@@ -43,7 +48,7 @@ number() {
     printf '%s' "$2"
 }
 
-files='' size=4096 big=2048 rounds='' only='' with_dvc=yes esker_binary='' place=$bench/work
+files='' size=4096 big=2048 stages='' rounds='' only='' with_dvc=yes esker_binary='' place=$bench/work
 
 read_options() {
     while [ $# -gt 0 ]; do
@@ -51,6 +56,7 @@ read_options() {
             --files) files=$(number "$1" "${2:-}"); shift ;;
             --size) size=$(number "$1" "${2:-}"); shift ;;
             --big) big=$(number "$1" "${2:-}"); shift ;;
+            --stages) stages=$(number "$1" "${2:-}"); [ "$stages" -ge 10 ] || fail "--stages needs 10 at least"; shift ;;
             --rounds) rounds=$(number "$1" "${2:-}"); shift ;;
             --only) only=${2:-}; check_only; shift ;;
             --no-dvc) with_dvc= ;;
@@ -101,7 +107,7 @@ isolate() {
 
 mode=${1:-}
 case $mode in
-    data | scale | threshold) shift ;;
+    data | pipelines | scale | threshold) shift ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
 esac

@@ -114,6 +114,120 @@ one_new() {
     settle
 }
 
+# make_stages DIR N: stages `cp in/<n> out/<n>`, as esker and as ninja read them, each with outputs
+# of its own.
+make_stages() {
+    local i
+    mkdir -p "$1/in" "$1/out" "$1/ninja"
+    (
+        cd "$1"
+        git init -q
+        esker init -q >/dev/null
+        # shellcheck disable=SC2016 # these are for ninja
+        printf 'rule copy\n  command = cp $in $out\n' >build.ninja
+        printf '/build.ninja\n/.ninja_*\n/ninja\n' >>.git/info/exclude
+        for ((i = 1; i <= $2; i++)); do
+            echo "$i" >"in/$i"
+            printf '\n[stage.s%s]\ncmd = "cp in/%s out/%s"\ndeps = ["in/%s"]\nouts = ["out/%s"]\n' \
+                "$i" "$i" "$i" "$i" "$i" >>esker.toml
+            printf 'build ninja/%s: copy in/%s\n' "$i" "$i" >>build.ninja
+        done
+        git add -A
+        git commit -q -m "the stages"
+    )
+    settle
+}
+
+# make_dvc_stages DIR N: the same for DVC.
+make_dvc_stages() {
+    local i
+    rm -rf "$1"
+    mkdir -p "$1/in" "$1/out"
+    (
+        cd "$1"
+        git init -q
+        dvc init -q
+        dvc config core.analytics false
+        dvc config core.check_update false
+        echo 'stages:' >dvc.yaml
+        for ((i = 1; i <= $2; i++)); do
+            echo "$i" >"in/$i"
+            printf '  s%s:\n    cmd: cp in/%s out/%s\n    deps: [in/%s]\n    outs: [out/%s]\n' \
+                "$i" "$i" "$i" "$i" "$i" >>dvc.yaml
+        done
+    )
+    settle
+}
+
+# all_done DIR: everything is up to date, for both, and committed.
+all_done() {
+    esker -C "$1" repro -q -j 4 >/dev/null
+    ninja -C "$1" >/dev/null
+    git -C "$1" add -A
+    git -C "$1" diff --cached --quiet || git -C "$1" commit -q -m "the results"
+    settle
+}
+
+# stages_fresh DIR: nothing has run, and nothing is known.
+stages_fresh() {
+    rm -rf "$1/out" "$1/esker.lock" "$1/.git/esker"
+    mkdir "$1/out"
+    settle
+    warm "$1/in"
+}
+
+ninja_fresh() {
+    rm -rf "$1/ninja" "$1/.ninja_log" "$1/.ninja_deps"
+    settle
+    warm "$1/in"
+}
+
+# forgotten DIR: outputs and lock are gone, the run cache is not.
+forgotten() {
+    rm -rf "$1/out" "$1/esker.lock"
+    mkdir "$1/out"
+    settle
+    warm "$1/in" "$1/.git/esker"
+}
+
+dvc_stages_fresh() {
+    rm -rf "$1/out" "$1/dvc.lock" "$1/.dvc/cache" home/dvc
+    mkdir "$1/out"
+    settle
+    warm "$1/in"
+}
+
+dvc_forgotten() {
+    rm -rf "$1/out" "$1/dvc.lock"
+    mkdir "$1/out"
+    settle
+    warm "$1/in" "$1/.dvc/cache"
+}
+
+# make_sleepers DIR: two stages that take 5 s each and do not need each other.
+make_sleepers() {
+    mkdir "$1"
+    (
+        cd "$1"
+        git init -q
+        esker init -q >/dev/null
+        printf '\n[stage.%s]\ncmd = "sleep 5"\nalways = true\n' one two >>esker.toml
+    )
+}
+
+sleepers_fresh() {
+    rm -rf "$1/esker.lock" "$1/.git/esker"
+    settle
+}
+
+# clone_without_data FROM TO
+clone_without_data() {
+    rm -rf "$2"
+    git clone -q "$1" "$2"
+    settle
+    warm "$2"
+}
+
 # Whether a copy may share its blocks with the original here.
 reflinks() {
     head -c 65536 /dev/urandom >probe.from

@@ -2,7 +2,7 @@
 # The programs that are measured and that measure; and what there is to say about the machine.
 # Sourced by run.sh, which sets `bench`, `root`, `with_dvc`, `esker_binary`.
 
-readonly HYPERFINE=1.20.0 B3SUM=1.8.7 DVC=3.67.1
+readonly HYPERFINE=1.20.0 B3SUM=1.8.7 DVC=3.67.1 NINJA=1.13.2
 
 missing=
 # needs COMMAND HOW: notes what is not there, together with how to get it.
@@ -23,7 +23,9 @@ check_tools() {
     needs awk "apt-get install gawk"
     needs find "apt-get install findutils"
     needs time "apt-get install time"
-    if [ "$1" = data ] && [ -n "$with_dvc" ]; then
+    if [ "$1" = pipelines ]; then
+        needs python3 "apt-get install python3 python3-venv"
+    elif [ "$1" = data ] && [ -n "$with_dvc" ]; then
         needs python3 "apt-get install python3 python3-venv, or leave DVC out with --no-dvc"
     fi
     [ -z "$missing" ] || fail "cannot measure yet; this is missing:$missing"
@@ -39,20 +41,21 @@ crate() {
         fail "cannot build $1; get it with: apt-get install $1"
 }
 
-# The stamp is written last: an environment that was interrupted is made anew.
-dvc_from_pypi() {
-    local venv=$bench/dvc-$DVC
+# from_pypi NAME VERSION: into an environment of its own. The stamp is written last: one that was
+# interrupted is made anew.
+from_pypi() {
+    local venv=$bench/$1-$2
     if [ ! -f "$venv/complete" ]; then
-        say "installing dvc $DVC from PyPI into $venv"
+        say "installing $1 $2 from PyPI into $venv"
         python3 -c 'import ensurepip, venv' 2>/dev/null ||
             fail "python3 cannot make virtual environments; get it with: apt-get install python3-venv"
         rm -rf -- "$venv"
         python3 -m venv "$venv" || fail "cannot make a virtual environment in $venv"
         "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
-            "dvc==$DVC" >&2 || fail "cannot install dvc $DVC from PyPI; leave it out with --no-dvc"
+            "$1==$2" >&2 || fail "cannot install $1 $2 from PyPI"
         : >"$venv/complete"
     fi
-    ln -sf "$venv/bin/dvc" "$bench/bin/dvc"
+    ln -sf "$venv/bin/$1" "$bench/bin/$1"
 }
 
 # The commit that was built, if any: it may have moved on when the table is printed.
@@ -76,10 +79,9 @@ get_tools() {
     mkdir -p -- "$bench/bin"
     PATH=$bench/bin:$PATH
     crate hyperfine "$HYPERFINE"
-    if [ "$1" = data ]; then
-        crate b3sum "$B3SUM"
-        [ -z "$with_dvc" ] || dvc_from_pypi
-    fi
+    [ "$1" != data ] || crate b3sum "$B3SUM"
+    [ "$1" != pipelines ] || from_pypi ninja "$NINJA"
+    case "$1$with_dvc" in datayes | pipelinesyes) from_pypi dvc "$DVC" ;; esac
     build_esker
     export PATH
 }
@@ -94,8 +96,9 @@ versions() {
     printf '%s' "$(esker --version)${built:+ ($built)}"
     printf ', %s, cp %s, %s' "$(git --version)" "$(cp --version | sed -n '1s/.* //p')" \
         "$(hyperfine --version)"
-    [ "$mode" = scale ] || printf ', %s' "$(b3sum --version)"
-    if [ "$mode" = data ] && [ -n "$with_dvc" ]; then printf ', DVC %s' "$(dvc --version)"; fi
+    [ "$mode" != data ] || printf ', %s' "$(b3sum --version)"
+    [ "$mode" != pipelines ] || printf ', ninja %s' "$(ninja --version)"
+    case "$mode$with_dvc" in datayes | pipelinesyes) printf ', DVC %s' "$(dvc --version)" ;; esac
 }
 
 machine_facts() {
