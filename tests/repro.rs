@@ -205,6 +205,21 @@ fn an_output_that_is_not_written_is_a_failure() {
 }
 
 #[test]
+fn a_command_that_changes_tracked_data_that_it_reads_is_not_recorded() {
+    let sandbox = Sandbox::pipeline();
+    sandbox.edit(
+        "esker.toml",
+        "> prepared.txt\"",
+        "> prepared.txt; echo more >> data/raw.txt\"",
+    );
+    let output = sandbox.esker("repro");
+    assert_eq!(output.code, 1, "{output}");
+    let told = "`data/raw.txt`, which changed while it ran";
+    assert!(output.stderr.contains(told), "{output}");
+    assert!(!sandbox.read("esker.lock").contains("stage"));
+}
+
+#[test]
 fn a_command_that_changes_its_own_input_is_not_recorded() {
     let sandbox = Sandbox::pipeline();
     sandbox.append("train.sh", "echo '# more' >> train.sh\n");

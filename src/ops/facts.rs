@@ -1,5 +1,6 @@
 //! Looks at the disk for the pipeline: what each stage depends on, asks for and has written.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::{dep_hash, found_entries, stored, to_dep_hash, to_recorded, write_nodes};
@@ -8,10 +9,12 @@ use crate::fs;
 use crate::metrics;
 use crate::path::{DepPath, RelPath};
 use crate::pipeline::{self, Facts, Graph, MissingParam, Stage};
-use crate::project::{Lock, Recorded};
+use crate::project::{DepHash, Lock, Recorded};
 use crate::tree::Entry;
-use crate::value::Value;
-use crate::workspace::{Found, Index, Placed, Rules};
+use crate::value::{Leaves, Value};
+use crate::workspace::{Found, Index, Passed, Placed, Rules, Scanner};
+
+type Params = BTreeMap<DepPath, Leaves>;
 
 /// Looks at paths, each at most once until it is told that they changed.
 pub(super) struct Observer<'s> {
@@ -19,10 +22,12 @@ pub(super) struct Observer<'s> {
     pub(super) index: Index,
     /// Objects that turned out to be edited in place.
     pub(super) edited: Vec<EditedReport>,
-    /// What esker tracks or writes: counts although git ignores it.
+    /// What esker tracks or writes, sorted: counts although git ignores it.
     managed: Vec<RelPath>,
     recorded: BTreeMap<RelPath, Recorded>,
-    placed: Placed,
+    /// What was put in place last, read when it is asked for.
+    placed: OnceCell<Placed>,
+    passed: Passed,
     deps: BTreeMap<DepPath, Found>,
     outs: BTreeMap<RelPath, Found>,
     params: BTreeMap<DepPath, Value>,
@@ -36,14 +41,15 @@ impl<'s> Observer<'s> {
     /// Starts with nothing seen.
     pub(super) fn new(site: &'s Site<'s>, lock: &Lock, graph: &Graph) -> Self {
         let outs = graph.stages().values().flat_map(|stage| stage.outs.iter());
+        let managed: BTreeSet<&RelPath> = lock.data.keys().chain(outs).collect();
         Self {
             site,
             index: site.index(),
             edited: Vec::new(),
             recorded: owned(stored(lock)),
-            // A damaged one is told by whoever writes it.
-            placed: Placed::load(&site.layout.placed()).unwrap_or_default(),
-            managed: lock.data.keys().chain(outs).cloned().collect(),
+            placed: OnceCell::new(),
+            managed: managed.into_iter().cloned().collect(),
+            passed: Passed::default(),
             deps: BTreeMap::new(),
             outs: BTreeMap::new(),
             params: BTreeMap::new(),
@@ -54,20 +60,13 @@ impl<'s> Observer<'s> {
 
     /// All that decides whether a stage is fresh, and the params it misses.
     pub(super) fn facts(&mut self, stage: &Stage) -> Result<(Facts, Vec<MissingParam>)> {
-        let mut facts = Facts::default();
-        for path in &stage.deps {
-            facts
-                .deps
-                .insert(path.clone(), to_dep_hash(self.dep(path)?));
-        }
+        let mut facts = self.read_deps(stage)?;
         for path in &stage.outs {
             facts
                 .outs
                 .insert(path.clone(), to_recorded(self.out(path)?));
         }
-        self.read_params(stage)?;
-        let defaults = &self.site.manifest.params;
-        let (params, missing) = pipeline::collect_params(stage, defaults, &self.params);
+        let (params, missing) = self.params(stage)?;
         facts.params = params;
         if let Some(lock) = &self.assumed {
             fill_absent(self.site, lock, stage, &mut facts);
@@ -75,40 +74,81 @@ impl<'s> Observer<'s> {
         Ok((facts, missing))
     }
 
+    /// What a stage reads, as it is now.
+    pub(super) fn inputs(&mut self, stage: &Stage) -> Result<BTreeMap<DepPath, Option<DepHash>>> {
+        let mut facts = self.read_deps(stage)?;
+        if let Some(lock) = &self.assumed {
+            fill_absent(self.site, lock, stage, &mut facts);
+        }
+        Ok(facts.deps)
+    }
+
+    fn read_deps(&mut self, stage: &Stage) -> Result<Facts> {
+        let mut facts = Facts::default();
+        for path in &stage.deps {
+            let hash = to_dep_hash(self.dep(path)?);
+            facts.deps.insert(path.clone(), hash);
+        }
+        Ok(facts)
+    }
+
+    /// The params that a stage asks for, and those that it misses.
+    pub(super) fn params(&mut self, stage: &Stage) -> Result<(Params, Vec<MissingParam>)> {
+        self.read_params(stage)?;
+        let defaults = &self.site.manifest.params;
+        Ok(pipeline::collect_params(stage, defaults, &self.params))
+    }
+
     /// What lies at a dependency. One that is tracked or an output as a whole is looked at once.
     pub(super) fn dep(&mut self, path: &DepPath) -> Result<&Found> {
-        let managed = path.inside().filter(|path| self.managed.contains(path));
-        if let Some(path) = managed {
+        if let Some(path) = self.managed_dep(path) {
             return self.out(&path);
         }
         if !self.deps.contains_key(path) {
-            let found = self
-                .site
-                .scanner(&mut self.index)
-                .scan_dep(path, &self.managed)?;
+            let mut scanner = Scanner {
+                passed: Some(&mut self.passed),
+                ..self.site.scanner(&mut self.index)
+            };
+            let found = scanner.scan_dep(path, &self.managed)?;
             self.deps.insert(path.clone(), found);
         }
         Ok(&self.deps[path])
     }
 
+    /// The dependency as a path that is tracked or an output as a whole.
+    fn managed_dep(&self, path: &DepPath) -> Option<RelPath> {
+        let inside = path.inside();
+        inside.filter(|path| self.managed.binary_search(path).is_ok())
+    }
+
     /// What lies at an output or a tracked path.
     pub(super) fn out(&mut self, path: &RelPath) -> Result<&Found> {
         if !self.outs.contains_key(path) {
-            let mut scanner = self.site.scanner(&mut self.index);
+            let mut scanner = Scanner {
+                passed: Some(&mut self.passed),
+                ..self.site.scanner(&mut self.index)
+            };
             let found = scanner.scan(path, Rules::Data)?;
-            let recorded = self.recorded.get(path);
-            let edited = links::take_out_edited(
-                self.site,
-                &mut self.index,
-                path,
-                &found,
-                recorded,
-                &self.placed,
-            )?;
-            self.edited.extend(edited);
+            self.take_out_edited(path, &found)?;
             self.outs.insert(path.clone(), found);
         }
         Ok(&self.outs[path])
+    }
+
+    /// Takes objects out of the store that were edited through what lies at a path.
+    fn take_out_edited(&mut self, path: &RelPath, found: &Found) -> Result<()> {
+        let site = self.site;
+        if !site.store.shares_files() {
+            return Ok(());
+        }
+        // A damaged one is told by whoever writes it.
+        let load = || Placed::load(&site.layout.placed()).unwrap_or_default();
+        let placed = self.placed.get_or_init(load);
+        let recorded = self.recorded.get(path);
+        let index = &mut self.index;
+        let edited = links::take_out_edited(site, index, path, found, recorded, placed)?;
+        self.edited.extend(edited);
+        Ok(())
     }
 
     /// What lies at an output or a tracked path, entry by entry.
@@ -147,6 +187,7 @@ impl<'s> Observer<'s> {
 
     /// Forgets what was seen at, above and below paths that changed.
     pub(super) fn forget(&mut self, paths: &[RelPath]) {
+        self.passed.clear();
         let touched = |path: &RelPath| paths.iter().any(|changed| changed.overlaps(path));
         self.outs.retain(|path, _| !touched(path));
         self.deps
@@ -159,13 +200,18 @@ impl<'s> Observer<'s> {
 
     /// Forgets what was seen of a stage's dependencies, so that they are looked at again.
     pub(super) fn forget_deps(&mut self, stage: &Stage) {
+        self.passed.clear();
         for path in &stage.deps {
             self.deps.remove(path);
+            if let Some(path) = self.managed_dep(path) {
+                self.outs.remove(&path);
+            }
         }
     }
 
     /// Forgets everything, because somebody else may have changed anything.
     pub(super) fn forget_all(&mut self) {
+        self.passed.clear();
         self.deps.clear();
         self.outs.clear();
         self.params.clear();

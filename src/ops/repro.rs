@@ -13,6 +13,7 @@ mod start;
 
 pub use lint::{Warning, WarningKind};
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -338,13 +339,11 @@ impl<'s> Repro<'s> {
 
     /// Stops before anything runs if an input cannot be had, or is not what its record says.
     fn check_inputs(&mut self, wanted: &BTreeSet<String>) -> Result<()> {
-        let site = self.site;
-        let exists = |path: &DepPath| match path.is_pattern() {
-            true => {
-                let found = site.scanner(&mut site.index()).scan_dep(path, &[]);
-                found.is_ok_and(|found| found != Found::Missing)
-            }
-            false => path.to_path(&site.layout.root).symlink_metadata().is_ok(),
+        let observer = RefCell::new(&mut self.observer);
+        // What cannot be read is there; its stage will say what is wrong with it.
+        let exists = |path: &DepPath| {
+            let mut observer = observer.borrow_mut();
+            !matches!(observer.dep(path), Ok(Found::Missing))
         };
         let tracked: Vec<RelPath> = self.lock.data.keys().cloned().collect();
         self.graph.check_sources(wanted, &tracked, &exists)?;
@@ -371,7 +370,7 @@ impl<'s> Repro<'s> {
     fn check_params(&mut self, wanted: &BTreeSet<String>) -> Result<()> {
         for name in wanted {
             let stage = &self.graph.stages()[name];
-            let (_, missing) = self.observer.facts(stage)?;
+            let (_, missing) = self.observer.params(stage)?;
             let written = |file: &String| {
                 let path = DepPath::parse(file).ok().and_then(|path| path.inside());
                 path.is_some_and(|path| self.graph.writer(&path).is_some())

@@ -340,6 +340,7 @@ impl<'w> Site<'w> {
             index,
             store: &self.store,
             keeps: false,
+            passed: None,
             progress: self.world.progress,
             interrupt: self.world.interrupt,
         }

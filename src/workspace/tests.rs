@@ -68,6 +68,7 @@ impl Sandbox {
             index: &mut self.index,
             store: &self.store,
             keeps: store,
+            passed: None,
             progress: &Silent,
             interrupt: &self.interrupt,
         }

@@ -146,9 +146,8 @@ impl Repro<'_> {
     /// Inputs that are no longer what they were when the command started.
     fn changed_inputs(&mut self, stage: &Stage, running: &Running) -> Result<Vec<DepPath>> {
         self.observer.forget_deps(stage);
-        let (now, _) = self.observer.facts(stage)?;
-        let changed = now.deps.into_iter();
-        let changed = changed.filter(|(path, hash)| running.facts.deps.get(path) != Some(hash));
+        let now = self.observer.inputs(stage)?.into_iter();
+        let changed = now.filter(|(path, hash)| running.facts.deps.get(path) != Some(hash));
         Ok(changed.map(|(path, _)| path).collect())
     }
 

@@ -97,12 +97,17 @@ impl<'a> Source<'a> {
         let end = self.text.floor_char_boundary(end.min(start + SHOWN));
         let until = self.text.floor_char_boundary(span.end).clamp(start, end);
         let before = &self.text[begin..start];
+        let text = &self.text[begin..end];
+        let is_plain = text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
         Location {
             file: self.file.to_owned(),
             line,
             column: before.chars().count() + 1,
             width: self.text[start..until].chars().count().max(1),
-            text: self.text[begin..end].chars().map(harmless).collect(),
+            text: match is_plain {
+                true => text.to_owned(),
+                false => text.chars().map(harmless).collect(),
+            },
         }
     }
 

@@ -229,14 +229,16 @@ fn files_links_and_directories_come_and_go() {
 }
 
 #[test]
-fn the_index_knows_what_was_written() {
+fn the_index_knows_what_was_written_if_that_is_much() {
     let mut sandbox = Sandbox::new();
     let id = sandbox.save("one");
-    sandbox.checkout(&[("d/x", file("one"))], &[]).unwrap();
-    let stat = fs::metadata(&sandbox.at("d/x")).unwrap().unwrap();
-    assert_eq!(sandbox.index.lookup("d/x", &stat), Some(id));
-    sandbox.checkout(&[], &[("d/x", file("one"))]).unwrap();
-    assert_eq!(sandbox.index.lookup("d/x", &stat), None);
+    let names: Vec<String> = (0..256).map(|n| format!("d/{n}")).collect();
+    let many: Vec<_> = names.iter().map(|name| (&**name, file("one"))).collect();
+    sandbox.checkout(&many, &[]).unwrap();
+    let stat = fs::metadata(&sandbox.at("d/0")).unwrap().unwrap();
+    assert_eq!(sandbox.index.lookup("d/0", &stat), Some(id));
+    sandbox.checkout(&[], &many).unwrap();
+    assert_eq!(sandbox.index.lookup("d/0", &stat), None);
 }
 
 #[test]

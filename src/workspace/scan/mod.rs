@@ -5,10 +5,11 @@ mod ignored;
 mod read;
 mod walk;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 pub use self::ignored::{IgnoreRule, ignore_rule};
-pub(super) use self::read::hash;
+pub(super) use self::read::{hash, is_worth_waiting};
 pub(super) use self::walk::special_name;
 
 use self::read::OnDisk;
@@ -69,10 +70,24 @@ pub struct Scanner<'a> {
     pub store: &'a Store,
     /// Whether to store what is read.
     pub keeps: bool,
+    /// Directories that need not be looked at again, if they are remembered.
+    pub passed: Option<&'a mut Passed>,
     /// Told of every file.
     pub progress: &'a dyn Progress,
     /// Looked at between files.
     pub interrupt: &'a Interrupt,
+}
+
+/// Directories on the way to what was scanned that neither lead outside nor are projects of their own:
+/// for those who scan many paths of a few directories while nothing moves them.
+#[derive(Debug, Default)]
+pub struct Passed(BTreeSet<RelPath>);
+
+impl Passed {
+    /// Forgets all: something moved.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
 }
 
 impl Scanner<'_> {
@@ -80,7 +95,7 @@ impl Scanner<'_> {
     /// file inside the project, else it is an error. `.git` and nested projects (a directory
     /// below with its own `esker.toml`) never count.
     pub fn scan(&mut self, path: &RelPath, rules: Rules<'_>) -> Result<Found> {
-        let Some((stat, target)) = locate(self.root, path)? else {
+        let Some((stat, target)) = locate(self.root, path, self.passed.as_deref_mut())? else {
             return Ok(Found::Missing);
         };
         if stat.is_dir() {
@@ -306,19 +321,29 @@ impl Scanner<'_> {
 }
 
 /// The stat of what is at a path, and, where a link led to it, the file behind the link.
-fn locate(root: &Path, path: &RelPath) -> Result<Option<(Metadata, Option<PathBuf>)>> {
+fn locate(
+    root: &Path,
+    path: &RelPath,
+    passed: Option<&mut Passed>,
+) -> Result<Option<(Metadata, Option<PathBuf>)>> {
     let at = path.to_path(root);
     let Some(stat) = fs::metadata(&at)? else {
         return Ok(None);
     };
-    for dir in path.ancestors() {
+    let mut nowhere = Passed::default();
+    let passed = passed.unwrap_or(&mut nowhere);
+    // Who has come by a directory has come by all that is above it.
+    let new = path.ancestors().take_while(|dir| !passed.0.contains(dir));
+    let new: Vec<RelPath> = new.collect();
+    for dir in &new {
         let stat = fs::metadata(&dir.to_path(root))?;
         if stat.is_some_and(|stat| stat.is_symlink()) {
             // What lies behind a linked directory counts only if that is inside too.
-            follow(root, &dir)?;
+            follow(root, dir)?;
         }
-        refuse_nested(root, &dir)?;
+        refuse_nested(root, dir)?;
     }
+    passed.0.extend(new);
     if stat.is_dir() {
         refuse_nested(root, path)?;
     }

@@ -127,15 +127,10 @@ impl Scanner<'_> {
     /// written a moment ago (the outputs of a stage), it waits until they can be remembered.
     fn prepare(&mut self, files: &[OnDisk]) {
         self.index.restamp();
-        let racy = || {
-            let stats = files.iter().map(|file| file.stat);
-            stats.filter(|stat| self.index.is_racy(stat))
-        };
-        let bytes: u64 = racy().map(|stat| stat.size).sum();
-        let is_worth = bytes >= WORTH_WAITING_BYTES || racy().count() >= WORTH_WAITING_FILES;
-        if is_worth {
-            let newest: Vec<Stat> = racy().collect();
-            self.index.wait_out(newest.iter());
+        let racy = files.iter().map(|file| file.stat);
+        let racy: Vec<Stat> = racy.filter(|stat| self.index.is_racy(stat)).collect();
+        if is_worth_waiting(racy.iter()) {
+            self.index.wait_out(racy.iter());
         }
     }
 
@@ -182,6 +177,14 @@ fn put(store: &Store, at: &Path, interrupt: &Interrupt) -> Result<Stored> {
         return Err(Error::Interrupted);
     }
     Ok(store.put_file(at)?)
+}
+
+/// Whether so much was written a moment ago that a wait until it can be remembered pays.
+pub(in crate::workspace) fn is_worth_waiting<'m>(stats: impl Iterator<Item = &'m Stat>) -> bool {
+    let (files, bytes) = stats.fold((0, 0), |(files, bytes), stat| {
+        (files + 1, bytes + stat.size)
+    });
+    bytes >= WORTH_WAITING_BYTES || files >= WORTH_WAITING_FILES
 }
 
 /// Hashes a file without storing it.

@@ -458,6 +458,7 @@ fn a_wish_to_stop_stops_the_scan() {
         index: &mut index,
         store: &sandbox.store,
         keeps: true,
+        passed: None,
         progress: &Silent,
         interrupt: &sandbox.interrupt,
     };
@@ -610,4 +611,28 @@ fn a_tree_whose_nodes_the_store_lost_is_written_again() {
         let _ = sandbox.store.quarantine(found.summary.root.into(), other);
         assert!(!sandbox.store.has(found.summary.root));
     }
+}
+
+#[test]
+fn a_directory_that_was_passed_is_not_looked_at_again() {
+    let mut sandbox = Sandbox::new();
+    let root = sandbox.root();
+    for name in ["d/e/x", "d/e/y", "d/esker.toml.not"] {
+        sandbox.write(name, b"1");
+    }
+    let mut passed = Passed::default();
+    let mut scan = |name: &str, passed: &mut Passed| {
+        let mut scanner = Scanner {
+            passed: Some(passed),
+            ..sandbox.scanner(&root, false)
+        };
+        scanner.scan(&rel(name), Rules::Data)
+    };
+    assert!(scan("d/e/x", &mut passed).is_ok());
+    fs::write_new(&root.join("d/esker.toml"), b"").unwrap();
+    assert!(scan("d/e/y", &mut passed).is_ok());
+    passed.clear();
+    assert!(matches!(scan("d/e/y", &mut passed), Err(Error::Nested(_))));
+    // What was refused is not remembered.
+    assert!(matches!(scan("d/e/y", &mut passed), Err(Error::Nested(_))));
 }
