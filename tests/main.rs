@@ -81,6 +81,8 @@ mod shared_store;
 #[cfg(test)]
 mod status;
 #[cfg(test)]
+mod tumours;
+#[cfg(test)]
 mod undo;
 #[cfg(test)]
 mod unprotect;

