@@ -12,7 +12,7 @@ use crate::project::layout::LOCK;
 use crate::project::lock::{Resolved, Side};
 use crate::project::{DepHash, Lock, Recorded, StageRecord};
 use crate::value::Value;
-use crate::workspace::Index;
+use crate::workspace::{Index, Passed, Scanner};
 
 /// Whether the lock says what `esker.toml`, git's files and the params say.
 #[derive(Debug, serde::Serialize)]
@@ -45,6 +45,7 @@ pub fn lock_check(world: &World<'_>) -> Result<LockCheckReport> {
         site: &site,
         index: site.index(),
         stored: content::stored(&lock),
+        passed: Passed::default(),
         params: BTreeMap::new(),
     };
     let mut stages = Vec::new();
@@ -125,6 +126,7 @@ struct Known<'s> {
     site: &'s Site<'s>,
     index: Index,
     stored: BTreeMap<RelPath, &'s Recorded>,
+    passed: Passed,
     /// Values by file; `None` is a file that is not there.
     params: BTreeMap<DepPath, Option<Value>>,
 }
@@ -179,11 +181,15 @@ impl Known<'_> {
             if let Some(source) = self.stored.get(&inside) {
                 return Ok(Some(content::dep_hash(source)));
             }
-            if self.stored.keys().any(|root| root.overlaps(&inside)) {
+            if !content::overlapping(&self.stored, &inside).is_empty() {
                 return Ok(recorded());
             }
         }
-        let found = self.site.scanner(&mut self.index).scan_dep(path, &[])?;
+        let mut scanner = Scanner {
+            passed: Some(&mut self.passed),
+            ..self.site.scanner(&mut self.index)
+        };
+        let found = scanner.scan_dep(path, &[])?;
         Ok(content::to_dep_hash(&found).or_else(recorded))
     }
 }
