@@ -42,6 +42,9 @@ mod errors;
 mod execution;
 #[cfg(test)]
 mod fsck;
+#[cfg(feature = "failpoints")]
+#[cfg(test)]
+mod gc;
 #[cfg(test)]
 mod hooks;
 #[cfg(test)]

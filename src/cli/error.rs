@@ -88,6 +88,12 @@ impl CliError {
         }
     }
 
+    /// Nobody is there to be asked.
+    pub(crate) fn confirmation(message: &str, flag: &str) -> Self {
+        Self::new("E0905", exit::CANNOT, message.to_owned())
+            .hint(format!("there is no terminal to ask on: add `{flag}`"))
+    }
+
     /// The demo cannot go on.
     pub(crate) fn demo(message: &str, hint: &str) -> Self {
         Self {

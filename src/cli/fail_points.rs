@@ -3,11 +3,14 @@
 //! `ESKER_FAIL_AT=N` makes the N-th step that changes the disk fail, 0 none; `ESKER_FAIL_HOW` is
 //! `abort`, `error` or `enospc`; `ESKER_FAIL_ROOM` is how many bytes the disk seems to have left;
 //! `ESKER_FAIL_COUNT` is a file to which the number of steps is written at the end.
+//! `ESKER_CLOCK_AHEAD` puts the clock forward by so many seconds. `ESKER_NO_VALIDATION` breaks the
+//! rule of pushes that a collection at the same time relies on, to show that it is needed.
 
 use std::io::Write;
 
 use super::variable;
-use crate::fs::{FailHow, arm_fail_points, count_steps};
+use crate::fs::{FailHow, arm_fail_points, count_steps, put_clock_forward};
+use crate::ops::push::stop_validating;
 
 /// Reads what is asked for, before anything is done.
 pub(super) fn arm() {
@@ -19,6 +22,10 @@ pub(super) fn arm() {
     };
     let at = number("ESKER_FAIL_AT").unwrap_or(0);
     arm_fail_points(at, how, number("ESKER_FAIL_ROOM"));
+    put_clock_forward(number("ESKER_CLOCK_AHEAD").unwrap_or(0));
+    if variable("ESKER_NO_VALIDATION").is_some() {
+        stop_validating();
+    }
 }
 
 /// Tells how many steps there were.

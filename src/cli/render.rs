@@ -51,7 +51,7 @@ pub(crate) fn duration(seconds: f64) -> String {
 pub(crate) fn count(n: u64, noun: &str) -> String {
     match (n, noun.strip_suffix('y')) {
         (1, _) => format!("1 {noun}"),
-        (_, Some(stem)) => format!("{n} {stem}ies"),
+        (_, Some(stem)) if !stem.ends_with('a') => format!("{n} {stem}ies"),
         _ => format!("{n} {noun}s"),
     }
 }
@@ -207,6 +207,7 @@ mod tests {
         assert_eq!(count(1, "file"), "1 file");
         assert_eq!(count(3, "file"), "3 files");
         assert_eq!(count(2, "directory"), "2 directories");
+        assert_eq!(count(40, "day"), "40 days");
     }
 
     #[test]

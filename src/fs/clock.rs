@@ -6,9 +6,31 @@ use std::time::SystemTime;
 #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
 pub fn now_nanos() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| {
+    let now = since.map_or(0, |since| {
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-    })
+    });
+    now.saturating_add(ahead())
+}
+
+/// How far tests have put the clock forward, in nanoseconds.
+#[cfg(feature = "failpoints")]
+static AHEAD: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
+/// Puts the clock forward: for tests alone.
+#[cfg(feature = "failpoints")]
+pub fn put_clock_forward(seconds: u64) {
+    let nanos = seconds.saturating_mul(1_000_000_000);
+    AHEAD.store(nanos, std::sync::atomic::Ordering::SeqCst);
+}
+
+#[cfg(feature = "failpoints")]
+fn ahead() -> u64 {
+    AHEAD.load(std::sync::atomic::Ordering::SeqCst)
+}
+
+#[cfg(not(feature = "failpoints"))]
+const fn ahead() -> u64 {
+    0
 }
 
 /// Bytes that nobody can foresee.

@@ -17,6 +17,8 @@ mod room;
 mod sweep;
 mod temp;
 
+#[cfg(feature = "failpoints")]
+pub use clock::put_clock_forward;
 pub use clock::{now_nanos, random_bytes};
 pub use dir::{Kind, Names, OpenDir, Stat};
 #[cfg(feature = "failpoints")]

@@ -67,8 +67,13 @@ impl Git {
     }
 
     fn blob_at(&self, rev: &Rev, path: &str) -> Result<Option<Oid>> {
+        self.blob_in(oid(rev)?, path)
+    }
+
+    /// The file at a path of a commit.
+    pub(super) fn blob_in(&self, commit: Oid, path: &str) -> Result<Option<Oid>> {
         let action = "read a commit";
-        let commit = self.repository.find_commit(oid(rev)?).asked(action)?;
+        let commit = self.repository.find_commit(commit).asked(action)?;
         let tree = commit.tree().asked(action)?;
         match tree.get_path(Path::new(path)) {
             Ok(entry) => {

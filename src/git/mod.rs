@@ -11,11 +11,13 @@ use crate::fs::Context;
 mod files;
 mod hooks;
 mod ignore;
+mod remembered;
 mod revisions;
 
 pub use self::ignore::{can_be_ignored, ensure_attribute, ignore_block};
 pub use files::Conflict;
 pub use hooks::{HookReport, install_hooks, uninstall_hooks};
+pub use remembered::{Blind, Remembered};
 pub use revisions::{Rev, Which};
 
 /// What git could not do.

@@ -16,6 +16,7 @@ pub mod du;
 mod facts;
 pub mod fetch;
 pub mod fsck;
+pub mod gc;
 mod globs;
 pub mod hooks;
 pub mod init;

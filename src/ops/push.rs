@@ -10,6 +10,9 @@ use crate::path::RelPath;
 use crate::project::{Lock, Recorded, RemoteSpec};
 use crate::remote::{Address, Content, PushOptions, Remote, Root, Wanted};
 
+#[cfg(feature = "failpoints")]
+pub use crate::remote::stop_validating;
+
 /// How many ancestors are asked whether the remote knows them already.
 const MOST_BASES: usize = 32;
 
@@ -39,6 +42,8 @@ pub struct PushReport {
     pub objects: u64,
     /// Bytes sent.
     pub sent_bytes: u64,
+    /// How often it had to publish again because garbage was collected meanwhile.
+    pub mended: usize,
     /// How many locks (commits and the workspace) the remote holds whole now.
     pub complete: usize,
     /// What could not be sent, because it is not here.
@@ -51,10 +56,12 @@ pub struct PushReport {
 /// Sends the workspace's lock, the locks of commits not yet published, and of those asked for.
 pub fn push(world: &World<'_>, options: &TransferOptions) -> Result<PushReport> {
     let site = Site::open(world)?;
-    let mut locks = vec![(site.lock()?, None)];
+    let mut locks = Vec::new();
     for rev in commits(&site, &options.also, true)? {
         locks.push((site.lock_at(&rev)?, Some(rev)));
     }
+    // Last, so that the snapshot of a lock that is committed names the commit.
+    locks.push((site.lock()?, None));
     let wanted = wanted(&locks)?;
     if wanted.is_empty() {
         return Ok(nothing(
@@ -93,6 +100,7 @@ pub fn push(world: &World<'_>, options: &TransferOptions) -> Result<PushReport> 
         bytes: pushed.bytes,
         objects: pushed.objects,
         sent_bytes: pushed.sent_bytes,
+        mended: pushed.mended,
         complete: wanted.len(),
         missing: missing.collect(),
         dry_run: options.dry_run,
@@ -106,6 +114,7 @@ fn nothing(remote: String, dry_run: bool) -> PushReport {
         bytes: 0,
         objects: 0,
         sent_bytes: 0,
+        mended: 0,
         complete: 0,
         missing: Vec::new(),
         dry_run,
@@ -244,7 +253,7 @@ fn commit_bytes(hex: &str) -> [u8; 32] {
     bytes
 }
 
-fn project_id(hex: &str) -> [u8; 16] {
+pub(super) fn project_id(hex: &str) -> [u8; 16] {
     let mut bytes = [0; 16];
     decode_hex(hex, &mut bytes);
     bytes

@@ -53,6 +53,11 @@ impl Catalog {
         &rest[..length]
     }
 
+    /// Every place, by object.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Located> {
+        self.located.iter()
+    }
+
     pub(super) fn pack(&self, place: &Located) -> &PackRef {
         &self.packs[place.pack as usize]
     }

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 /// The features of the format that this version knows.
-const KNOWN_FEATURES: &[&str] = &[];
+const KNOWN_FEATURES: &[&str] = &[GC_LOG];
+/// Writers look at the log of garbage collection after they have published. Where this is not
+/// said, somebody may push who does not.
+const GC_LOG: &str = "gc-log";
 /// The version of the format that this version reads and writes.
 const VERSION: u32 = 1;
 /// How this version cuts large files.
@@ -44,10 +47,15 @@ impl Format {
             format: VERSION,
             uuid: uuid.iter().map(|byte| format!("{byte:02x}")).collect(),
             chunker: CHUNKER.to_owned(),
-            features: Vec::new(),
+            features: vec![GC_LOG.to_owned()],
             min_reader: VERSION,
             min_writer: VERSION,
         }
+    }
+
+    /// Whether garbage may be collected there.
+    pub(super) fn is_collectable(&self) -> bool {
+        self.features.iter().any(|feature| feature == GC_LOG)
     }
 
     /// One line of JSON.
@@ -120,7 +128,7 @@ mod tests {
         let good = String::from_utf8(GOLDEN.to_vec()).unwrap();
         let too_new = [
             good.replace("\"format\":1", "\"format\":2"),
-            good.replace("\"features\":[]", "\"features\":[\"gc-log\"]"),
+            good.replace("\"gc-log\"", "\"gc-log\",\"later\""),
             good.replace("\"min_reader\":1", "\"min_reader\":2"),
             "{\"format\":9,\"anything\":[]}".to_owned(),
         ];

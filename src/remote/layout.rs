@@ -36,6 +36,16 @@ pub(super) fn head_of(key: RootsKey) -> String {
     format!("{SNAPSHOTS}{key}/head")
 }
 
+pub(super) fn log(number: u64) -> String {
+    format!("{GC_LOG}{number:016}")
+}
+
+/// Reads the number of a record of the log from its key.
+pub(super) fn parse_log(key: &str) -> Option<u64> {
+    let number = key.strip_prefix(GC_LOG)?.parse().ok()?;
+    (number > 0 && log(number) == key).then_some(number)
+}
+
 /// Reads the id of a pack from its key; anything else that lies there is none of ours.
 pub(super) fn parse_pack(key: &str) -> Option<PackId> {
     let (_, name) = key.strip_prefix(PACKS)?.split_once('/')?;
@@ -74,6 +84,8 @@ mod tests {
             Some(SegmentId(digest))
         );
         assert_eq!(parse_snapshot(&snapshot(roots, id)), Some((roots, id)));
+        assert_eq!(log(17), "gc/0000000000000017");
+        assert_eq!(parse_log(&log(17)), Some(17));
     }
 
     #[test]
@@ -85,6 +97,9 @@ mod tests {
             format!("p/af/{hex}x"),
             format!("p/AF/{}", hex.to_uppercase()),
             "idx/README".into(),
+            "gc/17".into(),
+            "gc/0000000000000000".into(),
+            "gc/+000000000000017".into(),
             format!("snap/{hex}"),
             format!("snap/{hex}/head"),
             String::new(),
@@ -92,6 +107,7 @@ mod tests {
             assert_eq!(parse_pack(&key), None, "{key}");
             assert_eq!(parse_segment(&key), None, "{key}");
             assert_eq!(parse_snapshot(&key), None, "{key}");
+            assert_eq!(parse_log(&key), None, "{key}");
         }
     }
 }

@@ -11,14 +11,16 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use crate::fs;
 use crate::hash::{Digest, PackId, RootsKey, SegmentId, SnapshotId};
 use crate::pack;
 use crate::progress::Interrupt;
 
 use super::format::{Access, Format, Refusal};
+use super::gc::log::{Log, Record, UNKNOWN_KIND};
 use super::segment::{self, PackEntries};
 use super::snapshot::{PackRef, Snapshot};
-use super::transport::{Body, Transport, Writing};
+use super::transport::{Body, Listed, Transport, Writing};
 use super::{Error, Remote, Result, layout, parallel, probe};
 
 /// The most snapshots that are read in search of a root.
@@ -154,13 +156,169 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// Refuses a remote on which something collects garbage: this version does not know how to
-    /// push beside it.
-    pub(super) fn check_log(&self) -> Result<()> {
-        if self.transport().list(layout::GC_LOG)?.is_empty() {
+    /// Reads the records of the log that `log` does not have yet.
+    ///
+    /// Nothing here is a hint: who cannot read a record does not know what he may rely on.
+    pub(super) fn read_log(&self, log: &mut Log) -> Result<()> {
+        // Who can only read by name relies on nothing that a collection removes: it looks again.
+        if !self.transport().can_list() {
             return Ok(());
         }
-        Err(self.too_new("its garbage has been collected".to_owned()))
+        let mut numbers = self.log_numbers()?;
+        numbers.retain(|number| *number > log.number);
+        let first = log.number + 1;
+        if numbers
+            .iter()
+            .ne((first..).take(numbers.len()).collect::<Vec<_>>().iter())
+        {
+            return Err(self.log_damage(first, "it is missing, and later ones are there"));
+        }
+        let records = self.map(numbers, |number| {
+            let bytes = self.transport().get(&layout::log(number))?;
+            let bytes = bytes.ok_or_else(|| self.log_damage(number, "it is gone"))?;
+            self.count_received(&bytes);
+            Record::decode(number, &bytes).map_err(|reason| match reason {
+                UNKNOWN_KIND => self.too_new(reason.to_owned()),
+                reason => self.log_damage(number, reason),
+            })
+        })?;
+        records.into_iter().for_each(|record| log.push(record));
+        Ok(())
+    }
+
+    /// Appends a record to the log if nobody has since it was read; says whether it stands there.
+    pub(super) fn append_log(&self, log: &mut Log, record: Record) -> Result<bool> {
+        let number = log.number + 1;
+        let key = layout::log(number);
+        let bytes = Bytes::from(record.encode(number, fs::random_bytes()));
+        // After a lost answer the one who won is told that he lost, so the bytes decide.
+        let ours = self.put(&key, &Body::Bytes(bytes.clone()))?
+            || self
+                .transport()
+                .get(&key)?
+                .is_some_and(|found| found == bytes);
+        if ours {
+            log.push(record);
+        }
+        Ok(ours)
+    }
+
+    /// When each record of the log was written, in seconds since 1970.
+    pub(super) fn log_times(&self) -> Result<BTreeMap<u64, u64>> {
+        let listed = self.transport().list(layout::GC_LOG)?;
+        let times = listed.iter().filter_map(|object| {
+            let number = layout::parse_log(&object.key)?;
+            Some((number, object.modified))
+        });
+        Ok(times.collect())
+    }
+
+    /// All snapshots but those that the log has dropped, and the keys of these. None may be passed
+    /// over: who cannot read one does not know what it keeps.
+    pub(super) fn live_snapshots(
+        &self,
+        log: &Log,
+    ) -> Result<(BTreeMap<SnapshotId, Snapshot>, Vec<String>)> {
+        let names = self.snapshot_names(layout::SNAPSHOTS)?;
+        let (dropped, live): (Vec<_>, Vec<_>) = names
+            .into_iter()
+            .partition(|(_, id)| log.dropped.contains(id));
+        let read = self.map(live, |(key, id)| {
+            let object = layout::snapshot(key, id);
+            let damaged = |reason: &str| Error::Damaged {
+                remote: self.remote.address.name.clone(),
+                object: object.clone(),
+                reason: reason.to_owned(),
+            };
+            let bytes = self.transport().get(&object)?;
+            let bytes = bytes.ok_or_else(|| damaged("it was listed and is gone"))?;
+            self.count_received(&bytes);
+            let snapshot = Snapshot::decode(key, id, &bytes).map_err(damaged)?;
+            Ok((id, snapshot))
+        })?;
+        let dropped = dropped
+            .into_iter()
+            .map(|(key, id)| layout::snapshot(key, id));
+        Ok((read.into_iter().collect(), dropped.collect()))
+    }
+
+    /// All packs that are there.
+    pub(super) fn listed_packs(&self) -> Result<BTreeMap<PackId, Listed>> {
+        let listed = self.transport().list(layout::PACKS)?.into_iter();
+        let packs = listed.filter_map(|object| Some((layout::parse_pack(&object.key)?, object)));
+        Ok(packs.collect())
+    }
+
+    /// All index segments that can be read, with their keys.
+    pub(super) fn segments_by_key(&self) -> Result<Vec<(String, Vec<PackEntries>)>> {
+        let listed = self.transport().list(layout::SEGMENTS)?;
+        let ids = listed
+            .iter()
+            .filter_map(|object| layout::parse_segment(&object.key));
+        self.map(ids.collect(), |id| {
+            Ok((layout::segment(id), self.segment(id)?))
+        })
+    }
+
+    /// The index of a pack of which the name alone is known; `None` if it is gone.
+    pub(super) fn unlisted_index(&self, id: PackId) -> Result<Option<PackEntries>> {
+        match self.transport().head(&layout::pack(id))? {
+            Some(size) => self.own_index(id, size),
+            None => Ok(None),
+        }
+    }
+
+    /// The index of a pack of which the length alone is known, read from its end.
+    pub(super) fn own_index(&self, id: PackId, size: u64) -> Result<Option<PackEntries>> {
+        let key = layout::pack(id);
+        let trailer_len = pack::TRAILER_LEN as u64;
+        let Some(offset) = size.checked_sub(trailer_len) else {
+            self.note_damage(&key, "it is too short");
+            return Ok(None);
+        };
+        let trailer = self.range(&key, offset, trailer_len)?;
+        let trailer = trailer.as_deref().and_then(|bytes| bytes.first_chunk());
+        let Some(count) = trailer.and_then(pack::announced_entries) else {
+            self.note_damage(&key, "it does not end as a pack does");
+            return Ok(None);
+        };
+        // Only its header says the kind; any pack may hold what a mixed one may.
+        let pack = PackRef {
+            id,
+            count,
+            kind: pack::PackKind::Mixed,
+            size,
+            low: String::new(),
+            high: String::new(),
+        };
+        let index = self.index(&pack)?;
+        Ok(index.map(|index| PackEntries::of(&pack, &index)))
+    }
+
+    /// Removes an object.
+    pub(super) fn delete(&self, key: &str) -> Result<()> {
+        self.transport().delete(key)
+    }
+
+    fn log_numbers(&self) -> Result<Vec<u64>> {
+        let listed = self.transport().list(layout::GC_LOG)?;
+        let numbers = listed
+            .iter()
+            .filter_map(|object| layout::parse_log(&object.key));
+        Ok(numbers.collect())
+    }
+
+    fn log_damage(&self, number: u64, reason: &str) -> Error {
+        Error::Damaged {
+            remote: self.remote.address.name.clone(),
+            object: layout::log(number),
+            reason: reason.to_owned(),
+        }
+    }
+
+    fn count_received(&self, bytes: &Bytes) {
+        let length = bytes.len() as u64;
+        self.received.fetch_add(length, Ordering::SeqCst);
     }
 
     /// All packs that are there, with their sizes.
@@ -173,9 +331,9 @@ impl<'a> Link<'a> {
         Ok(packs.collect())
     }
 
-    /// All snapshots of these keys, in the order of the keys.
-    pub(super) fn snapshots_of(&self, keys: Vec<RootsKey>) -> Result<Vec<Snapshot>> {
-        let listed = if !self.transport().can_list() {
+    /// All snapshots of these keys that the log has not dropped, in the order of the keys.
+    pub(super) fn snapshots_of(&self, keys: Vec<RootsKey>, log: &Log) -> Result<Vec<Snapshot>> {
+        let mut listed = if !self.transport().can_list() {
             self.map(keys, |key| Ok(self.head_of(key)?.into_iter().collect()))?
         } else if keys.len() > MANY_KEYS {
             let mut listed: BTreeMap<RootsKey, Vec<_>> = BTreeMap::new();
@@ -183,14 +341,15 @@ impl<'a> Link<'a> {
                 listed.entry(key).or_default().push((key, id));
             }
             let of_key = |key| listed.remove(key).unwrap_or_default();
-            keys.iter().map(of_key).collect()
+            keys.iter().map(of_key).collect::<Vec<_>>()
         } else {
             self.map(keys, |key| self.snapshot_names(&layout::snapshots_of(key)))?
         };
-        let twins = listed
-            .into_iter()
-            .map(|names| names.into_iter().take(MAX_TWINS));
-        self.read_snapshots(twins.flatten().collect())
+        for names in &mut listed {
+            names.retain(|(_, id)| !log.dropped.contains(id));
+            names.truncate(MAX_TWINS);
+        }
+        self.read_snapshots(listed.concat())
     }
 
     /// Snapshots of any key, as many as may be read.
@@ -205,12 +364,8 @@ impl<'a> Link<'a> {
         if !self.transport().can_list() {
             return Ok(Vec::new());
         }
-        let listed = self.transport().list(layout::SEGMENTS)?;
-        let ids = listed
-            .iter()
-            .filter_map(|object| layout::parse_segment(&object.key));
-        let read = self.map(ids.collect(), |id| self.segment(id))?;
-        Ok(read.into_iter().flatten().collect())
+        let read = self.segments_by_key()?.into_iter();
+        Ok(read.flat_map(|(_, packs)| packs).collect())
     }
 
     /// The index of a pack, read from its end alone.
@@ -294,8 +449,7 @@ impl<'a> Link<'a> {
     fn tolerate(&self, read: Result<Option<Bytes>>) -> Result<Option<Bytes>> {
         match read {
             Ok(read) => {
-                let length = read.as_ref().map_or(0, Bytes::len) as u64;
-                self.received.fetch_add(length, Ordering::SeqCst);
+                read.iter().for_each(|bytes| self.count_received(bytes));
                 Ok(read)
             }
             Err(Error::Damaged { object, reason, .. }) => {
@@ -303,6 +457,14 @@ impl<'a> Link<'a> {
                 Ok(None)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// What the remote does that its protocol does not allow.
+    pub(super) fn protocol(&self, detail: &str) -> Error {
+        Error::Protocol {
+            remote: self.remote.address.name.clone(),
+            detail: detail.to_owned(),
         }
     }
 

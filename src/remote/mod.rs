@@ -5,11 +5,13 @@ mod catalog;
 mod decode;
 mod fetch;
 mod format;
+mod gc;
 mod layout;
 mod link;
 mod parallel;
 mod probe;
 mod push;
+mod reads;
 mod recipe;
 mod segment;
 mod snapshot;
@@ -26,6 +28,10 @@ use crate::hash::{BlobId, ObjectId, TreeId};
 use crate::path::RelPath;
 use crate::progress::{Interrupt, Progress};
 use crate::store::Store;
+
+pub use gc::{Claim, CollectOptions, Collected, PackSize};
+#[cfg(feature = "failpoints")]
+pub use push::stop_validating;
 
 use link::Link;
 use transport::Transport;
@@ -237,6 +243,8 @@ pub struct Pushed {
     pub objects: u64,
     /// Bytes sent.
     pub sent_bytes: u64,
+    /// How often it had to publish again because garbage was collected meanwhile.
+    pub mended: usize,
     /// What could not be sent because the store does not have it.
     pub missing: Vec<(RelPath, ObjectId)>,
 }
@@ -303,6 +311,33 @@ impl Remote {
     ) -> Result<Pushed> {
         let link = Link::new(self, options.jobs, interrupt);
         push::push(&link, store, wanted, options, progress)
+    }
+
+    /// Refuses a store that lets one writer of a name overwrite another: a record of the log could
+    /// be lost there.
+    pub fn check_collectable(&self, memory: &Path) -> Result<()> {
+        match self.is_exclusive(memory)? {
+            true => Ok(()),
+            false => Err(Error::Protocol {
+                remote: self.address.name.clone(),
+                detail: "it does not keep writers apart, so garbage cannot be collected".to_owned(),
+            }),
+        }
+    }
+
+    /// Collects garbage. `is_unneeded` says which snapshots nobody needs any more; `approve` is
+    /// shown what would be done, and may turn it down.
+    pub fn collect(
+        &self,
+        store: &Store,
+        (options, jobs): (&CollectOptions, usize),
+        is_unneeded: &dyn Fn(&Claim) -> bool,
+        approve: &mut dyn FnMut(&Collected) -> bool,
+        progress: &dyn Progress,
+        interrupt: &Interrupt,
+    ) -> Result<Collected> {
+        let link = Link::new(self, jobs, interrupt);
+        gc::collect(&link, store, options, is_unneeded, approve, progress)
     }
 
     /// Brings what these roots need and the store lacks. The locks that they stand in, whole, say

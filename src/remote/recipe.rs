@@ -107,6 +107,33 @@ pub(super) fn decode_segment(size: u64, bytes: &[u8]) -> Decoded<Vec<Chunk>> {
     Ok(chunks.into_iter().map(as_chunk).collect())
 }
 
+/// The segments that the root of a recipe names, whatever the length of its file.
+pub(super) fn root_parts(file: BlobId, bytes: &[u8]) -> Decoded<Vec<RecipeId>> {
+    let mut reader = Reader::new(bytes);
+    read_head(&mut reader, ROOT)?;
+    reader.u32()?;
+    let size = reader.u64()?;
+    let root = decode_root(file, size, bytes)?;
+    Ok(root.segments.into_iter().map(|(id, _)| id).collect())
+}
+
+/// The chunks that a segment of a recipe names, whatever it covers.
+pub(super) fn segment_parts(bytes: &[u8]) -> Decoded<Vec<ChunkId>> {
+    let mut reader = Reader::new(bytes);
+    read_head(&mut reader, SEGMENT)?;
+    let count = reader.u32()? as usize;
+    if count > reader.remaining() / ITEM_LEN {
+        return Err("it counts more items than it has bytes for");
+    }
+    let mut chunks = Vec::with_capacity(count);
+    for _ in 0..count {
+        chunks.push(ChunkId(Digest::from_bytes(reader.array()?)));
+        reader.varint()?;
+    }
+    reader.end()?;
+    Ok(chunks)
+}
+
 fn segment_end(chunks: &[Chunk]) -> usize {
     let is_end = |chunk: &Chunk| {
         let [low, high, ..] = *chunk.id.0.as_bytes();
@@ -194,6 +221,21 @@ mod tests {
     fn chunk(seed: u32, len: u64) -> Chunk {
         let id = ChunkId(Digest::of(&seed.to_le_bytes()));
         Chunk { id, len }
+    }
+
+    #[test]
+    fn the_parts_are_known_without_the_length() {
+        let root = decode_root(golden_file(), golden_size(), GOLDEN_ROOT).unwrap();
+        let parts = root_parts(golden_file(), GOLDEN_ROOT).unwrap();
+        assert_eq!(parts, [root.segments[0].0]);
+        let chunks = segment_parts(GOLDEN_SEGMENT).unwrap();
+        assert_eq!(chunks, [1, 2, 3].map(|seed| chunk(seed, 1).id));
+        assert!(root_parts(golden_file(), GOLDEN_SEGMENT).is_err());
+        assert!(segment_parts(&GOLDEN_SEGMENT[..40]).is_err());
+    }
+
+    fn golden_size() -> u64 {
+        (8 << 20) + 77
     }
 
     fn golden_file() -> BlobId {

@@ -115,7 +115,7 @@ impl RootId {
         }
     }
 
-    fn digest(self) -> Digest {
+    pub(super) fn digest(self) -> Digest {
         match self {
             Self::File(id) => id.0,
             Self::Tree(id) => id.0,

@@ -300,6 +300,14 @@ impl Sandbox {
         all.map(|(bytes, _)| bytes).collect()
     }
 
+    /// A call of esker in another directory of the sandbox, for those who start it themselves.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn command_in(&self, dir: &Path, line: &str) -> Command {
+        let mut command = self.command(env!("CARGO_BIN_EXE_esker"));
+        command.current_dir(dir).args(line.split_whitespace());
+        command
+    }
+
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command

@@ -13,6 +13,7 @@ mod du;
 mod everywhere;
 mod fetch;
 mod fsck;
+mod gc;
 mod hook;
 mod init;
 mod install;
@@ -115,6 +116,7 @@ pub(crate) enum Command {
     Uninstall(uninstall::Args),
     CheckIgnore(check_ignore::Args),
     Fsck(fsck::Args),
+    Gc(gc::Args),
     Doctor(doctor::Args),
     Root(root::Args),
     Completion(completion::Args),
@@ -184,6 +186,7 @@ fn run_here(command: &Command, ui: &Ui, world: &World<'_>) -> Result<Exit, CliEr
         Command::Uninstall(args) => uninstall::run(args, ui, world),
         Command::CheckIgnore(args) => check_ignore::run(args, ui, world),
         Command::Fsck(args) => fsck::run(args, ui, world),
+        Command::Gc(args) => gc::run(args, ui, world),
         Command::Doctor(args) => doctor::run(args, ui, world),
         Command::Root(args) => root::run(args, ui, world),
         Command::Completion(args) => completion::run(args),

@@ -8,10 +8,10 @@ use crate::store;
 
 use super::super::catalog::Located;
 use super::super::decode::Decoded;
+use super::super::reads::{self, Read};
 use super::super::recipe::{self, Chunk};
 use super::super::{Result, layout};
 use super::Fetch;
-use super::reads::{self, Read};
 
 impl Fetch<'_> {
     /// Tries every recipe for a file; says whether one of them gave it.

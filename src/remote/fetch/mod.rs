@@ -5,7 +5,6 @@
 //! yield what its id names is passed over for the next.
 
 mod assemble;
-mod reads;
 mod sources;
 
 use std::collections::HashSet;
@@ -19,6 +18,7 @@ use crate::store::Store;
 use super::catalog::Located;
 use super::format::Access;
 use super::link::Link;
+use super::reads;
 use super::walk::{Found, name_missing, walk};
 use super::{Content, Error, Fetched, Result, Root};
 
@@ -60,7 +60,7 @@ pub(super) fn fetch(
     Ok(Fetched {
         received_bytes: link.received(),
         missing: name_missing(store, roots, &fetch.missing),
-        damaged: link.damage(),
+        damaged: fetch.sources.damage()?,
         ..fetch.fetched
     })
 }

@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, HashSet};
 use bytes::Bytes;
 
 use crate::hash::{ObjectId, PackId, RootsKey};
-use crate::pack::decode_frame;
 
 use super::super::catalog::{Catalog, Located, may_hold_meta};
+use super::super::gc::log::Log;
 use super::super::link::Link;
+use super::super::reads::{self, Read};
 use super::super::segment::PackEntries;
 use super::super::snapshot::{PackRef, Roots, Snapshot};
 use super::super::{Result, Root, layout};
-use super::reads::Read;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
@@ -37,6 +37,8 @@ pub(super) struct Sources<'a> {
     catalog: Catalog,
     /// Places that did not hold what they should, by pack and offset.
     bad: HashSet<(u32, u64)>,
+    /// The log of garbage collection, as far as it was asked for.
+    log: Log,
 }
 
 impl<'a> Sources<'a> {
@@ -54,6 +56,7 @@ impl<'a> Sources<'a> {
             pending: BTreeMap::new(),
             catalog: Catalog::default(),
             bad: HashSet::new(),
+            log: Log::default(),
         }
     }
 
@@ -94,10 +97,9 @@ impl<'a> Sources<'a> {
 
     /// Reads what a plan says; `None` if it is not there.
     pub(super) fn read(&self, read: &Read) -> Result<Option<Bytes>> {
-        let pack = self.catalog.pack(&read.places[0]);
-        let key = layout::pack(pack.id);
-        let bytes = self.link.range(&key, read.offset, read.len)?;
+        let bytes = reads::read(self.link, &self.catalog, read)?;
         if bytes.is_none() {
+            let key = layout::pack(self.catalog.pack(&read.places[0]).id);
             self.link.note_damage(&key, "it is not there");
         }
         Ok(bytes)
@@ -110,20 +112,13 @@ impl<'a> Sources<'a> {
         place: &Located,
         bytes: Option<&[u8]>,
     ) -> Option<Vec<u8>> {
-        let start = usize::try_from(place.offset - read.offset).ok()?;
-        let end = start + place.entry.stored_len as usize;
-        let decoded = decode_frame(&place.entry, bytes?.get(start..end)?);
-        let noted = decoded.inspect_err(|error| {
-            let key = layout::pack(self.catalog.pack(place).id);
-            self.link.note_damage(&key, &error.to_string());
-        });
-        noted.ok()
+        reads::decode(self.link, &self.catalog, read, place, bytes)
     }
 
     fn step(&mut self) -> Result<()> {
         self.next = match self.next {
             Step::Snapshots => {
-                let snapshots = self.link.snapshots_of(self.keys.clone())?;
+                let snapshots = self.link.snapshots_of(self.keys.clone(), &Log::default())?;
                 self.expect_packs(snapshots);
                 Step::MetaPacks
             }
@@ -147,11 +142,50 @@ impl<'a> Sources<'a> {
             }
             Step::Segments => {
                 self.catalog.extend(self.link.segments()?);
-                Step::Nowhere
+                match self.log_went_on()? {
+                    true => Step::Snapshots,
+                    false => Step::Nowhere,
+                }
             }
             Step::Nowhere => Step::Nowhere,
         };
         Ok(())
+    }
+
+    /// Whether packs are gone because garbage was collected since the last look: what they held
+    /// is elsewhere then.
+    fn log_went_on(&mut self) -> Result<bool> {
+        if self.link.damage().is_empty() {
+            return Ok(false);
+        }
+        let before = self.log.number;
+        self.link.read_log(&mut self.log)?;
+        if self.log.number == before {
+            return Ok(false);
+        }
+        let damaged = self.link.damage();
+        let gone = damaged
+            .iter()
+            .filter_map(|(key, _)| layout::parse_pack(key));
+        let targets = self.log.targets(gone).into_iter();
+        let unknown = targets.filter(|pack| !self.catalog.knows(*pack));
+        let read = self
+            .link
+            .map(unknown.collect(), |pack| self.link.unlisted_index(pack))?;
+        self.catalog.extend(read.into_iter().flatten());
+        Ok(true)
+    }
+
+    /// What is wrong on the remote, without the packs that were collected.
+    pub(super) fn damage(&mut self) -> Result<Vec<(String, String)>> {
+        let mut damage = self.link.damage();
+        if !damage.is_empty() {
+            self.link.read_log(&mut self.log)?;
+        }
+        let is_collected =
+            |key: &str| layout::parse_pack(key).is_some_and(|pack| self.log.condemns(pack));
+        damage.retain(|(key, _)| !is_collected(key));
+        Ok(damage)
     }
 
     fn expect_packs(&mut self, snapshots: Vec<Snapshot>) {

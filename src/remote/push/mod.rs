@@ -1,8 +1,9 @@
 //! Push: what a remote needs to hold all that some locks stand for, and the sending of it.
 //!
 //! The order of writing is packs, index segment, snapshots, and then a look at the log of garbage
-//! collection. A push that dies on the way leaves packs that nothing names, and in the spool a
-//! note of each, by which the next push finds them.
+//! collection: a pack that was condemned meanwhile is relied upon no more, and what it held is
+//! found elsewhere or sent again. A push that dies on the way leaves packs that nothing names, and
+//! in the spool a note of each, by which the next push finds them.
 
 mod build;
 mod plan;
@@ -15,24 +16,27 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 use crate::fs;
-use crate::hash::ObjectId;
+use crate::hash::{ObjectId, PackId};
 use crate::path::RelPath;
 use crate::progress::Progress;
 use crate::store::Store;
 
 use super::format::{Access, Format};
+use super::gc::log::Log;
 use super::link::Link;
 use super::segment::{self, PackEntries};
 use super::snapshot::{PackRef, Roots, Snapshot};
 use super::transport::Body;
 use super::walk::name_missing;
-use super::{Error, PushOptions, Pushed, Result, Wanted, layout};
+use super::{Error, PushOptions, Pushed, Result, Wanted, fetch, layout};
 
 use plan::Plan;
 use send::Sent;
 use spool::Spool;
 use survey::Survey;
 
+/// How often what was published is mended because of a collection at the same time.
+const MAX_MENDED: usize = 5;
 /// Two million entries of 48 bytes are 96 MiB.
 const MAX_SEGMENT_OBJECTS: usize = 2 << 20;
 
@@ -69,39 +73,115 @@ pub(super) fn push(
     }
     link.check_writable()?;
     let format = read_format(link)?;
+    let mut log = Log::default();
     if options.dry_run {
         let survey = match &format {
-            Some(format) => Survey::take(&task, &Spool::peek(options.spool, format))?,
+            Some(format) => {
+                link.read_log(&mut log)?;
+                Survey::take(&task, &Spool::peek(options.spool, format), &log)?
+            }
             None => Survey::default(),
         };
         let (_, plan) = survey::plan(&task, survey)?;
         return Ok(report(&task, &plan, &missing_of(&task, &plan)));
     }
-    apply(&task, format)
-}
-
-fn apply(task: &Task<'_>, format: Option<Format>) -> Result<Pushed> {
-    task.link.prepare_writes(task.options.memory)?;
+    link.prepare_writes(options.memory)?;
     let (spool, survey) = match format {
         Some(format) => {
-            let spool = Spool::open(task.options.spool, &format)?;
-            let survey = Survey::take(task, &spool)?;
+            let spool = Spool::open(options.spool, &format)?;
+            link.read_log(&mut log)?;
+            let survey = Survey::take(&task, &spool, &log)?;
             (spool, survey)
         }
         None => {
-            let format = create_format(task.link)?;
-            let spool = Spool::open(task.options.spool, &format)?;
+            let format = create_format(link)?;
+            let spool = Spool::open(options.spool, &format)?;
             (spool, Survey::default())
         }
     };
-    let (survey, plan) = survey::plan(task, survey)?;
+    let mut published = publish(&task, &spool, survey::plan(&task, survey)?, &log)?;
+    let mut mended = 0;
+    // A snapshot that was written before this look is seen by every sweep that begins after.
+    while !holds(link, &mut log, &published.packs)? {
+        if mended == MAX_MENDED {
+            return Err(link.protocol("its garbage is collected faster than this can be sent"));
+        }
+        mended += 1;
+        published = mend(&task, &spool, &log, published)?;
+    }
+    Ok(Pushed {
+        mended,
+        ..report(&task, &published.plan, &published.missing)
+    })
+}
+
+/// What stands on the remote now.
+struct Published {
+    plan: Plan,
+    missing: Vec<Missing>,
+    /// The packs that it lies in.
+    packs: BTreeSet<PackId>,
+}
+
+/// Whether nobody has condemned what was published.
+fn holds(link: &Link<'_>, log: &mut Log, packs: &BTreeSet<PackId>) -> Result<bool> {
+    #[cfg(feature = "failpoints")]
+    if IS_BLIND.load(std::sync::atomic::Ordering::SeqCst) {
+        return Ok(true);
+    }
+    link.read_log(log)?;
+    Ok(!packs.iter().any(|pack| log.condemns(*pack)))
+}
+
+/// Whether pushes report success without the last look: for the test that this loses data.
+#[cfg(feature = "failpoints")]
+static IS_BLIND: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+/// Breaks the protocol: for tests alone.
+#[cfg(feature = "failpoints")]
+pub fn stop_validating() {
+    IS_BLIND.store(true, std::sync::atomic::Ordering::SeqCst);
+}
+
+/// Publishes again without the packs that are condemned. What the store lacks is brought while it
+/// can still be read.
+fn mend(task: &Task<'_>, spool: &Spool, log: &Log, before: Published) -> Result<Published> {
+    let mut planned = survey::plan(task, Survey::take_all(task, spool, log)?)?;
+    if !planned.1.missing.is_empty() {
+        let roots = task
+            .wanted
+            .iter()
+            .flat_map(|lock| lock.roots.iter().cloned());
+        fetch::fetch(
+            task.link,
+            task.store,
+            &roots.collect::<Vec<_>>(),
+            &[],
+            task.progress,
+        )?;
+        planned = survey::plan(task, Survey::take_all(task, spool, log)?)?;
+    }
+    let mut published = publish(task, spool, planned, log)?;
+    // What is only sent once more is not new.
+    (published.plan.files, published.plan.bytes) = (before.plan.files, before.plan.bytes);
+    Ok(published)
+}
+
+fn publish(
+    task: &Task<'_>,
+    spool: &Spool,
+    (survey, plan): (Survey, Plan),
+    log: &Log,
+) -> Result<Published> {
     let missing = missing_of(task, &plan);
-    let sent = send::send(task, &plan, &survey, &spool)?;
-    publish_segment(task, &survey, &sent, &spool)?;
-    publish_snapshots(task, &survey, &plan, &sent, &missing)?;
-    // A snapshot that was written before this look is seen by every collection that begins after.
-    task.link.check_log()?;
-    Ok(report(task, &plan, &missing))
+    let sent = send::send(task, &plan, &survey, spool)?;
+    publish_segment(task, &survey, &sent, spool)?;
+    let packs = publish_snapshots(task, &survey, &plan, &sent, &missing, log)?;
+    Ok(Published {
+        plan,
+        missing,
+        packs,
+    })
 }
 
 /// A directory that is not there yet is a remote that is empty: the first write makes it.
@@ -154,23 +234,30 @@ fn segment_len(packs: &[&PackEntries]) -> usize {
     fitting.count().max(1)
 }
 
-/// Writes one snapshot for every distinct lock that is whole on the remote now.
+/// Writes one snapshot for every distinct lock that is whole on the remote now. Yields the packs
+/// that all of them lie in, those of snapshots that need not be written again included.
 fn publish_snapshots(
     task: &Task<'_>,
     survey: &Survey,
     plan: &Plan,
     sent: &Sent,
     missing: &[Missing],
-) -> Result<()> {
+    log: &Log,
+) -> Result<BTreeSet<PackId>> {
     let mut packs = plan.packs.clone();
     packs.extend(sent.used.clone());
     packs.extend(sent.packs.iter().map(|pack| (pack.id, pack.as_ref())));
+    let mut relied: BTreeSet<PackId> = packs.keys().copied().collect();
     let packs: Vec<PackRef> = packs.into_values().collect();
     let mut done = BTreeSet::new();
     for (lock, missing) in task.wanted.iter().zip(missing) {
         let roots = Roots::new(&lock.roots);
         let key = roots.key();
-        if !missing.is_empty() || survey.recent.contains(&key) || !done.insert(key) {
+        if !missing.is_empty() || !done.insert(key) {
+            continue;
+        }
+        if let Some(packs) = survey.recent.get(&key) {
+            relied.extend(packs);
             continue;
         }
         let snapshot = Snapshot {
@@ -178,7 +265,7 @@ fn publish_snapshots(
             project: task.options.project,
             commit: lock.commit,
             created: fs::now_nanos(),
-            log_number: 0,
+            log_number: log.number,
             roots,
             packs: packs.clone(),
         };
@@ -187,7 +274,7 @@ fn publish_snapshots(
         task.link.put(&layout::snapshot(key, id), &body)?;
         task.link.put_head(key, id);
     }
-    Ok(())
+    Ok(relied)
 }
 
 fn report(task: &Task<'_>, plan: &Plan, missing: &[Missing]) -> Pushed {
@@ -196,6 +283,7 @@ fn report(task: &Task<'_>, plan: &Plan, missing: &[Missing]) -> Pushed {
         files: plan.files,
         bytes: plan.bytes,
         objects: task.link.written(),
+        mended: 0,
         sent_bytes: task.link.sent(),
         missing: missing.into_iter().collect(),
     }

@@ -8,6 +8,7 @@ use crate::pack::PackKind;
 
 use super::super::Result;
 use super::super::catalog::Catalog;
+use super::super::gc::log::Log;
 use super::super::segment::PackEntries;
 use super::super::snapshot::{PackRef, Roots, Snapshot};
 use super::Task;
@@ -25,8 +26,8 @@ const DAY_NANOS: u64 = 24 * 60 * 60 * 1_000_000_000;
 /// What the remote holds.
 #[derive(Default)]
 pub(super) struct Survey {
-    /// Keys for which this project wrote a snapshot within a day.
-    pub(super) recent: BTreeSet<RootsKey>,
+    /// Keys for which this project wrote a snapshot within a day, with the packs that it lists.
+    pub(super) recent: BTreeMap<RootsKey, BTreeSet<PackId>>,
     /// Snapshots whose packs are all there, those of the wanted locks first, then newest first.
     pub(super) bases: Vec<Snapshot>,
     /// Objects that are there one by one: nothing is said about what is below them.
@@ -38,13 +39,13 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    /// Looks at a remote that is not empty.
-    pub(super) fn take(task: &Task<'_>, spool: &Spool) -> Result<Self> {
+    /// Looks at a remote that is not empty. What the log condemns counts as gone.
+    pub(super) fn take(task: &Task<'_>, spool: &Spool, log: &Log) -> Result<Self> {
         let link = task.link;
-        link.check_log()?;
-        let packs = link.packs()?;
+        let mut packs = link.packs()?;
+        packs.retain(|pack, _| !log.condemns(*pack));
         let there = |id: PackId, size: u64| packs.get(&id) == Some(&size);
-        let mut bases = link.snapshots_of(keys(task))?;
+        let mut bases = link.snapshots_of(keys(task), log)?;
         bases.retain(|base| base.packs.iter().all(|pack| there(pack.id, pack.size)));
         let mut unindexed = spool.notes()?;
         unindexed.retain(|pack| there(pack.id, pack.size));
@@ -59,6 +60,15 @@ impl Survey {
             packs,
         };
         if survey.bases.is_empty() {
+            survey.read_segments(task)?;
+        }
+        Ok(survey)
+    }
+
+    /// The same, and every object that is there one by one.
+    pub(super) fn take_all(task: &Task<'_>, spool: &Spool, log: &Log) -> Result<Self> {
+        let mut survey = Self::take(task, spool, log)?;
+        if !survey.read_segments {
             survey.read_segments(task)?;
         }
         Ok(survey)
@@ -146,10 +156,11 @@ fn keys(task: &Task<'_>) -> Vec<RootsKey> {
     keys.filter(|key| seen.insert(*key, ()).is_none()).collect()
 }
 
-fn recent(task: &Task<'_>, bases: &[Snapshot]) -> BTreeSet<RootsKey> {
+fn recent(task: &Task<'_>, bases: &[Snapshot]) -> BTreeMap<RootsKey, BTreeSet<PackId>> {
     let now = fs::now_nanos();
     let own = bases.iter().filter(|base| {
         base.project == task.options.project && now.abs_diff(base.created) < DAY_NANOS
     });
-    own.map(|base| base.roots.key()).collect()
+    let packs = |base: &Snapshot| base.packs.iter().map(|pack| pack.id).collect();
+    own.map(|base| (base.roots.key(), packs(base))).collect()
 }

@@ -85,7 +85,7 @@ fn a_remote_of_later_versions_is_refused() {
     let roots = vec![here.file("file", b"file")];
     let changes = [
         ("\"format\":1", "\"format\":2"),
-        ("[]", "[\"gc-log\"]"),
+        ("\"gc-log\"", "\"later\""),
         ("\"min_writer\":1", "\"min_writer\":2"),
     ];
     for (from, to) in changes {
@@ -98,7 +98,12 @@ fn a_remote_of_later_versions_is_refused() {
     }
     let remote = Shared::default();
     here.push(&remote.remote(), &roots);
-    remote.write("gc/0000000000000001", b"ESKLOG01".to_vec());
+    let mut record = gc::log::Record::Condemn(Vec::new()).encode(1, [0; 16]);
+    record[32] = 9;
+    record.truncate(record.len() - 32);
+    let checksum = Digest::of(&record);
+    record.extend_from_slice(checksum.as_bytes());
+    remote.write("gc/0000000000000001", record);
     let refused = here.push_with(&remote.remote(), &[&roots], &[], false);
     assert!(matches!(refused, Err(Error::TooNew { .. })));
 }

@@ -22,14 +22,14 @@ use crate::progress::Silent;
 use crate::tree::{Entry, Tree};
 
 /// A store of its own, with what a clone would have beside it.
-struct Clone {
+pub(super) struct Clone {
     dir: tempfile::TempDir,
-    store: Store,
-    project: [u8; 16],
+    pub(super) store: Store,
+    pub(super) project: [u8; 16],
 }
 
 impl Clone {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("store"));
         let project = [7; 16];
@@ -48,7 +48,7 @@ impl Clone {
         self.dir.path().join("probes.json")
     }
 
-    fn file(&self, path: &str, bytes: &[u8]) -> Root {
+    pub(super) fn file(&self, path: &str, bytes: &[u8]) -> Root {
         let source = self.dir.path().join("source");
         let _ = crate::fs::remove_file(&source);
         crate::fs::write_new(&source, bytes).unwrap();
@@ -59,7 +59,7 @@ impl Clone {
         Root { path, content }
     }
 
-    fn tree(&self, path: &str, files: &BTreeMap<String, Vec<u8>>) -> Root {
+    pub(super) fn tree(&self, path: &str, files: &BTreeMap<String, Vec<u8>>) -> Root {
         let entries = files.iter().map(|(name, bytes)| {
             let Content::File { id, size } = self.file(name, bytes).content else {
                 panic!("a file is a file");
@@ -109,18 +109,35 @@ impl Clone {
         remote.push(&self.store, &wanted, &options, &Silent, &Interrupt::new())
     }
 
-    fn push(&self, remote: &Remote, roots: &[Root]) -> Pushed {
+    /// Pushes one lock as that of a commit.
+    pub(super) fn push_as(&self, remote: &Remote, roots: &[Root], commit: u8) -> Result<Pushed> {
+        let wanted = Wanted {
+            roots: roots.to_vec(),
+            commit: [commit; 32],
+        };
+        let options = PushOptions {
+            project: self.project,
+            bases: &[],
+            spool: &self.spool(),
+            memory: &self.memory(),
+            jobs: 1,
+            dry_run: false,
+        };
+        remote.push(&self.store, &[wanted], &options, &Silent, &Interrupt::new())
+    }
+
+    pub(super) fn push(&self, remote: &Remote, roots: &[Root]) -> Pushed {
         self.push_with(remote, &[roots], &[], false).unwrap()
     }
 
-    fn fetch(&self, remote: &Remote, roots: &[Root]) -> Fetched {
+    pub(super) fn fetch(&self, remote: &Remote, roots: &[Root]) -> Fetched {
         let interrupt = Interrupt::new();
         let fetched = remote.fetch(&self.store, roots, &[], 4, &Silent, &interrupt);
         fetched.unwrap()
     }
 
     /// The files of some roots, by path, all read from the store and proven there.
-    fn contents(&self, roots: &[Root]) -> BTreeMap<String, Vec<u8>> {
+    pub(super) fn contents(&self, roots: &[Root]) -> BTreeMap<String, Vec<u8>> {
         let mut contents = BTreeMap::new();
         for root in roots {
             let path = root.path.as_str();
@@ -145,7 +162,7 @@ impl Clone {
 
 /// A remote in memory that tests look into, and that fails when it is told to.
 #[derive(Clone, Default)]
-struct Shared(Arc<Inner>);
+pub(super) struct Shared(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -157,7 +174,7 @@ struct Inner {
 }
 
 impl Shared {
-    fn remote(&self) -> Remote {
+    pub(super) fn remote(&self) -> Remote {
         let address = Address {
             name: "mem".into(),
             url: "memory:".into(),
@@ -170,21 +187,21 @@ impl Shared {
     }
 
     /// What is there and never changes: all but the names of the newest snapshots.
-    fn keys(&self, prefix: &str) -> Vec<String> {
+    pub(super) fn keys(&self, prefix: &str) -> Vec<String> {
         let listed = self.0.memory.list(prefix).unwrap();
         let keys = listed.into_iter().map(|object| object.key);
         keys.filter(|key| !key.ends_with("/head")).collect()
     }
 
-    fn read(&self, key: &str) -> Vec<u8> {
+    pub(super) fn read(&self, key: &str) -> Vec<u8> {
         self.0.memory.get(key).unwrap().unwrap().to_vec()
     }
 
-    fn write(&self, key: &str, bytes: Vec<u8>) {
+    pub(super) fn write(&self, key: &str, bytes: Vec<u8>) {
         self.0.memory.put(key, &Body::Bytes(bytes.into())).unwrap();
     }
 
-    fn remove(&self, prefix: &str) {
+    pub(super) fn remove(&self, prefix: &str) {
         for key in self.keys(prefix) {
             self.0.memory.delete(&key).unwrap();
         }
@@ -242,7 +259,7 @@ impl Transport for Shared {
 }
 
 /// Bytes that do not compress and differ by seed.
-fn noise(seed: u64, length: usize) -> Vec<u8> {
+pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {
@@ -266,7 +283,7 @@ fn small_files(count: usize) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// A file, a directory and a large file, as a lock names them.
-fn sample(clone: &Clone) -> Vec<Root> {
+pub(super) fn sample(clone: &Clone) -> Vec<Root> {
     let mut files = small_files(300);
     files.insert("big.bin".into(), noise(1, 200_000));
     files.insert("empty".into(), Vec::new());

@@ -5,6 +5,7 @@
 
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -120,6 +121,7 @@ impl Directory {
                 Some(metadata) if metadata.is_file() => found.push(Listed {
                     key,
                     size: metadata.len(),
+                    modified: u64::try_from(metadata.mtime()).unwrap_or(0),
                 }),
                 _ => {}
             }

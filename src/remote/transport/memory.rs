@@ -12,12 +12,25 @@ use crate::remote::Result;
 
 const REMOTE: &str = "memory";
 
+#[derive(Debug)]
+struct Stored {
+    bytes: Bytes,
+    modified: u64,
+}
+
+impl Stored {
+    fn now(bytes: Bytes) -> Self {
+        let modified = fs::now_nanos() / 1_000_000_000;
+        Self { bytes, modified }
+    }
+}
+
 /// A remote that dies with its process.
 #[derive(Debug, Default)]
 pub struct Memory {
     /// Whether `put_if_absent` is a mere `put`, as on some servers.
     careless: bool,
-    objects: Mutex<BTreeMap<String, Bytes>>,
+    objects: Mutex<BTreeMap<String, Stored>>,
 }
 
 impl Memory {
@@ -29,7 +42,7 @@ impl Memory {
         }
     }
 
-    fn objects(&self) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
+    fn objects(&self) -> MutexGuard<'_, BTreeMap<String, Stored>> {
         // No caller can leave the map half changed, so a panic elsewhere does not spoil it.
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -45,7 +58,7 @@ impl Transport for Memory {
 
     fn get(&self, key: &str) -> Result<Option<Bytes>> {
         check_key(REMOTE, key)?;
-        Ok(self.objects().get(key).cloned())
+        Ok(self.objects().get(key).map(|stored| stored.bytes.clone()))
     }
 
     fn get_range(&self, key: &str, offset: u64, len: u64) -> Result<Option<Bytes>> {
@@ -61,7 +74,8 @@ impl Transport for Memory {
 
     fn put(&self, key: &str, body: &Body) -> Result<()> {
         check_key(REMOTE, key)?;
-        self.objects().insert(key.to_owned(), load(body)?);
+        let stored = Stored::now(load(body)?);
+        self.objects().insert(key.to_owned(), stored);
         Ok(())
     }
 
@@ -70,12 +84,12 @@ impl Transport for Memory {
         let bytes = load(body)?;
         match self.objects().entry(key.to_owned()) {
             Entry::Occupied(mut entry) if self.careless => {
-                entry.insert(bytes);
+                entry.insert(Stored::now(bytes));
                 Ok(true)
             }
             Entry::Occupied(_) => Ok(false),
             Entry::Vacant(entry) => {
-                entry.insert(bytes);
+                entry.insert(Stored::now(bytes));
                 Ok(true)
             }
         }
@@ -86,9 +100,10 @@ impl Transport for Memory {
         let objects = self.objects();
         let found = objects.iter().filter(|(key, _)| key.starts_with(prefix));
         Ok(found
-            .map(|(key, bytes)| Listed {
+            .map(|(key, stored)| Listed {
                 key: key.clone(),
-                size: bytes.len() as u64,
+                size: stored.bytes.len() as u64,
+                modified: stored.modified,
             })
             .collect())
     }

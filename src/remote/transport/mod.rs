@@ -90,6 +90,8 @@ pub struct Listed {
     pub key: String,
     /// Its length.
     pub size: u64,
+    /// When it was written, by the clock of the store: seconds since 1970.
+    pub modified: u64,
 }
 
 /// What is to be written.

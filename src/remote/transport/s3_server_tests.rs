@@ -147,7 +147,16 @@ fn a_remote_at_the_root_of_a_bucket_sees_its_keys() {
     let place = place.trim_start_matches('/');
     let listed = server.open(&root).list(&format!("{place}/")).unwrap();
     let key = format!("{place}/p/a");
-    assert_eq!(listed, [Listed { key, size: 1 }]);
+    let modified = listed[0].modified;
+    assert!(modified > 1_700_000_000, "{modified}");
+    assert_eq!(
+        listed,
+        [Listed {
+            key,
+            size: 1,
+            modified
+        }]
+    );
 }
 
 #[test]

@@ -380,6 +380,7 @@ impl Transport for S3 {
                 found.extend(key.map(|key| Listed {
                     key: key.to_owned(),
                     size: meta.size,
+                    modified: u64::try_from(meta.last_modified.timestamp()).unwrap_or(0),
                 }));
                 if found.len() > MAX_LISTED {
                     break;

@@ -331,8 +331,11 @@ impl Transport for Ssh {
                     if attributes.is_dir() {
                         below.push(format!("{key}/"));
                     } else if attributes.is_file() {
-                        let size = attributes.size;
-                        found.push(Listed { key, size });
+                        found.push(Listed {
+                            key,
+                            size: attributes.size,
+                            modified: attributes.modified.into(),
+                        });
                     }
                 }
             }

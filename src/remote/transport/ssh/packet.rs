@@ -53,6 +53,8 @@ pub(super) enum Reply {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Attributes {
     pub(super) size: u64,
+    /// When it was written, in seconds since 1970.
+    pub(super) modified: u32,
     mode: Option<u32>,
 }
 
@@ -164,7 +166,8 @@ fn attributes(packet: &mut Bytes) -> Option<Attributes> {
         found.mode = Some(packet.try_get_u32().ok()?);
     }
     if flags & 0x08 != 0 {
-        packet.try_get_u64().ok()?;
+        packet.try_get_u32().ok()?;
+        found.modified = packet.try_get_u32().ok()?;
     }
     if flags & 0x8000_0000 != 0 {
         for _ in 0..packet.try_get_u32().ok()? {

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::super::catalog::{Catalog, Located};
-use super::super::link::Link;
-use super::super::{Result, parallel};
+use bytes::Bytes;
+
+use crate::pack::decode_frame;
+
+use super::catalog::{Catalog, Located};
+use super::link::Link;
+use super::{Result, layout, parallel};
 
 /// A gap of so many bytes costs less than another request.
 const MAX_GAP: u64 = 1 << 20;
@@ -112,6 +116,52 @@ pub(super) fn map<R: Send>(
     let fitting = usize::try_from(MAX_IN_FLIGHT / longest).unwrap_or(usize::MAX);
     let jobs = link.jobs.min(fitting.max(1));
     parallel::map(reads, jobs, link.interrupt, work)
+}
+
+/// Reads what a plan says; `None` if it is not there.
+pub(super) fn read(link: &Link<'_>, catalog: &Catalog, read: &Read) -> Result<Option<Bytes>> {
+    let key = layout::pack(catalog.pack(&read.places[0]).id);
+    link.range(&key, read.offset, read.len)
+}
+
+/// Takes the bytes of a frame out of what was read.
+pub(super) fn frame<'a>(read: &Read, place: &Located, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let start = usize::try_from(place.offset - read.offset).ok()?;
+    bytes.get(start..start + place.entry.stored_len as usize)
+}
+
+/// Reads all of these places, in any order; one that does not hold what it should yields nothing.
+pub(super) fn all(
+    link: &Link<'_>,
+    catalog: &Catalog,
+    places: Vec<Located>,
+) -> Result<Vec<(Located, Option<Vec<u8>>)>> {
+    link.check_interrupt()?;
+    let found = map(link, plan(catalog, places), |planned| {
+        let bytes = read(link, catalog, &planned)?;
+        let take = |place: &Located| {
+            let raw = decode(link, catalog, &planned, place, bytes.as_deref());
+            (*place, raw)
+        };
+        Ok(planned.places.iter().map(take).collect::<Vec<_>>())
+    })?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Takes an object out of what was read, if it is that object.
+pub(super) fn decode(
+    link: &Link<'_>,
+    catalog: &Catalog,
+    read: &Read,
+    place: &Located,
+    bytes: Option<&[u8]>,
+) -> Option<Vec<u8>> {
+    let decoded = decode_frame(&place.entry, frame(read, place, bytes?)?);
+    let noted = decoded.inspect_err(|error| {
+        let key = layout::pack(catalog.pack(place).id);
+        link.note_damage(&key, &error.to_string());
+    });
+    noted.ok()
 }
 
 #[cfg(test)]
