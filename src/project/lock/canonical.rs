@@ -139,7 +139,12 @@ impl<'t> Lines<'t> {
         }
         while let Some(name) = self.header(["stage.", header, ".outs."]) {
             let path = RelPath::parse(&whole(name, key)?).ok()?;
-            insert(&mut record.outs, path, self.recorded()?)?;
+            insert(&mut record.outs, path.clone(), self.recorded()?)?;
+            match self.value_if("store")? {
+                None => {}
+                Some("false") => drop(record.unstored.insert(path)),
+                Some(_) => return None,
+            }
         }
         while let Some(name) = self.header(["stage.", header, ".metrics."]) {
             let file = RelPath::parse(&whole(name, key)?).ok()?;
