@@ -100,7 +100,7 @@ pub(super) fn switch(
 ) -> Result<CheckoutReport> {
     let mut index = site.index();
     let mut placed = Placed::load(&site.layout.placed())?;
-    let sides = gather(site, lock, targets, &placed, &mut index)?;
+    let mut sides = gather(site, lock, targets, &placed, &mut index)?;
     let saved = |id: BlobId| site.store.has(id);
     let plan = workspace::plan(&sides.wanted, &sides.actual, &sides.placed, &saved);
     if !plan.refuse.is_empty() && !force {
@@ -110,6 +110,7 @@ pub(super) fn switch(
         super::undo::expire_old(site)?;
     }
     workspace::check_checkout(&plan, &sides.actual, &site.layout.root, &site.store)?;
+    sides.forget_compared(&plan);
     let park = force.then(|| Park::new(&site.layout.park(), "checkout"));
     let applied = workspace::apply(
         &plan,
@@ -159,6 +160,23 @@ struct Sides {
     placed_everywhere: Tree,
     /// Directories whose listing the store does not have.
     missing_trees: Vec<Missing>,
+}
+
+impl Sides {
+    /// Lets go of what has served: with a million files each side takes a hundred megabytes, and
+    /// the act needs them for itself.
+    fn forget_compared(&mut self, plan: &CheckoutPlan) {
+        self.actual = Tree::default();
+        self.placed = Tree::default();
+        if self.all_lies_there(plan) {
+            self.wanted = Tree::default();
+        }
+    }
+
+    /// Whether the workspace will hold all that is recorded, so that the records say it.
+    fn all_lies_there(&self, plan: &CheckoutPlan) -> bool {
+        self.targets.is_empty() && plan.missing.is_empty()
+    }
 }
 
 fn gather(
@@ -263,7 +281,7 @@ fn update_placed(
     let within = |path: &RelPath| {
         sides.targets.is_empty() || sides.targets.iter().any(|target| path.starts_with(target))
     };
-    if sides.targets.is_empty() && plan.missing.is_empty() {
+    if sides.all_lies_there(plan) {
         // All that is recorded lies there, by the trees that were read.
         for root in &sides.roots {
             match sides.wanted_roots.get(root).and_then(recorded_item) {
