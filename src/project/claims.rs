@@ -6,6 +6,7 @@
 //! that moment. A claim is taken whole or not at all and nobody waits while holding the table:
 //! so two processes cannot wait for each other.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::Result;
@@ -84,7 +85,7 @@ impl Claims {
         let _table = LockGuard::acquire(&self.dir.join(TABLE))?;
         for name in fs::list_dir(&self.dir)? {
             let path = self.dir.join(&name);
-            if name == TABLE {
+            if name == TABLE || self.is_own(&name) {
                 continue;
             }
             if LockGuard::try_acquire(&path, "")?.is_some() {
@@ -106,9 +107,16 @@ impl Claims {
         };
         let text = serde_json::to_vec(&record).expect("a claim is plain text");
         let name = u64::from_le_bytes(fs::random_bytes());
-        let path = self.dir.join(format!("{name:016x}"));
+        let path = self.dir.join(format!("{}-{name:016x}", self.owner));
         let lock = LockGuard::create(&path, &text)?;
         Ok(Ok(Held { path, _lock: lock }))
+    }
+
+    /// Whether the name of a claim says that it is ours: it counts for others only, and a run of a
+    /// thousand stages must not look through a thousand of them for each.
+    fn is_own(&self, name: &OsStr) -> bool {
+        let name = name.as_encoded_bytes();
+        name.starts_with(self.owner.as_bytes())
     }
 
     /// Who made the claim in a file, if it cannot go together with what is wanted. One that
