@@ -43,7 +43,7 @@ row_restore() {
     esker -C some repro -q >/dev/null
     cp -r some/out outs
     contender esker - "./step forgotten some" "esker -C some repro"
-    contender "cp -r" 5.0 "./step copy_gone outs" "cp -r outs copy"
+    contender "cp -r" 5.0 "./step aside copy" "cp -r outs copy"
     dvc_contender "dvc repro" - "./step dvc_forgotten dvc" "dvc --cd dvc repro"
     measure "$((stages / 10)) stages restored from the run cache" 1 0 none
 }

@@ -114,6 +114,16 @@ one_new() {
     settle
 }
 
+# aside PATH…: out of the way, and deleted only at the end. For some seconds ext4 looks around inodes that
+# were just freed, which would make whoever comes next create files slowly.
+aside() {
+    local path
+    mkdir -p trash
+    for path in "$@"; do
+        [ ! -e "$path" ] || mv "$path" "$(mktemp -d trash/XXXXXX)/"
+    done
+}
+
 # make_stages DIR N: stages `cp in/<n> out/<n>`, as esker and as ninja read them, each with outputs
 # of its own.
 make_stages() {
@@ -170,35 +180,35 @@ all_done() {
 
 # stages_fresh DIR: nothing has run, and nothing is known.
 stages_fresh() {
-    rm -rf "$1/out" "$1/esker.lock" "$1/.git/esker"
+    aside "$1/out" "$1/esker.lock" "$1/.git/esker"
     mkdir "$1/out"
     settle
     warm "$1/in"
 }
 
 ninja_fresh() {
-    rm -rf "$1/ninja" "$1/.ninja_log" "$1/.ninja_deps"
+    aside "$1/ninja" "$1/.ninja_log" "$1/.ninja_deps"
     settle
     warm "$1/in"
 }
 
 # forgotten DIR: outputs and lock are gone, the run cache is not.
 forgotten() {
-    rm -rf "$1/out" "$1/esker.lock"
+    aside "$1/out" "$1/esker.lock"
     mkdir "$1/out"
     settle
     warm "$1/in" "$1/.git/esker"
 }
 
 dvc_stages_fresh() {
-    rm -rf "$1/out" "$1/dvc.lock" "$1/.dvc/cache" home/dvc
+    aside "$1/out" "$1/dvc.lock" "$1/.dvc/cache" home/dvc
     mkdir "$1/out"
     settle
     warm "$1/in"
 }
 
 dvc_forgotten() {
-    rm -rf "$1/out" "$1/dvc.lock"
+    aside "$1/out" "$1/dvc.lock"
     mkdir "$1/out"
     settle
     warm "$1/in" "$1/.dvc/cache"
@@ -216,7 +226,7 @@ make_sleepers() {
 }
 
 sleepers_fresh() {
-    rm -rf "$1/esker.lock" "$1/.git/esker"
+    aside "$1/esker.lock" "$1/.git/esker"
     settle
 }
 
