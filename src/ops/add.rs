@@ -13,7 +13,7 @@ use crate::pipeline::Graph;
 use crate::project::{Lock, Recorded};
 use crate::store::Taken;
 use crate::tree::{self, Entry, Outline, Updated};
-use crate::workspace::{self, Found, Index, Placed, PlacedItem, Rules};
+use crate::workspace::{self, Found, IgnoreRules, Index, Placed, PlacedItem, Rules};
 
 /// What to add.
 #[derive(Clone, Debug, Default)]
@@ -337,8 +337,10 @@ fn check(site: &Site<'_>, lock: &Lock, graph: &Graph, path: &RelPath) -> Result<
         return Err(Error::OwnFile(path.clone()));
     }
     site.refuse_nested(path)?;
-    let there = fs::metadata(&path.to_path(&site.layout.root))?.is_some();
-    let excluded = there.then(|| check_ignore::rule(site, path, false));
+    let there = fs::metadata(&path.to_path(&site.layout.root))?;
+    let is_dir = there.as_ref().is_some_and(fs::Metadata::is_dir);
+    let mut rules = IgnoreRules::new(&site.layout.root);
+    let excluded = there.map(|_| check_ignore::rule(site, &mut rules, path, |_| is_dir));
     if let Some(rule) = excluded.transpose()?.flatten() {
         let path = path.clone();
         return Err(Error::Ignored { path, rule });

@@ -3,7 +3,7 @@
 use super::{Result, Site, World};
 use crate::fs;
 use crate::path::RelPath;
-use crate::workspace::{self, IgnoreRule};
+use crate::workspace::{IgnoreRule, IgnoreRules};
 
 /// What was asked about.
 #[derive(Debug, serde::Serialize)]
@@ -38,10 +38,14 @@ pub struct RuleReport {
 /// Looks every path up; none of them need be there.
 pub fn check_ignore(world: &World<'_>, typed: &[String]) -> Result<CheckIgnoreReport> {
     let site = Site::open(world)?;
+    let mut rules = IgnoreRules::new(&site.layout.root);
     let mut paths = Vec::new();
     for text in typed {
         let path = site.path(text)?;
-        let rule = rule(&site, &path, text.ends_with('/'))?;
+        let is_dir = |stat: Option<fs::Metadata>| {
+            text.ends_with('/') || stat.is_some_and(|stat| stat.is_dir())
+        };
+        let rule = rule(&site, &mut rules, &path, is_dir)?;
         paths.push(CheckedPath {
             path: text.clone(),
             ignored: rule.is_some(),
@@ -51,11 +55,17 @@ pub fn check_ignore(world: &World<'_>, typed: &[String]) -> Result<CheckIgnoreRe
     Ok(CheckIgnoreReport { paths })
 }
 
-/// The rule that excludes a path of the project from tracked data.
-pub(super) fn rule(site: &Site<'_>, path: &RelPath, is_dir: bool) -> Result<Option<RuleReport>> {
+/// The rule that excludes a path of the project from tracked data. `is_dir` says, of what is there,
+/// whether the path counts as a directory.
+pub(super) fn rule(
+    site: &Site<'_>,
+    rules: &mut IgnoreRules<'_>,
+    path: &RelPath,
+    is_dir: impl FnOnce(Option<fs::Metadata>) -> bool,
+) -> Result<Option<RuleReport>> {
     let root = &site.layout.root;
-    let is_dir = is_dir || fs::metadata(&path.to_path(root))?.is_some_and(|stat| stat.is_dir());
-    let rule = workspace::ignore_rule(root, path, is_dir)?;
+    let is_dir = || Ok(is_dir(fs::metadata(&path.to_path(root))?));
+    let rule = rules.excluding(path, is_dir)?;
     let report = |rule: IgnoreRule| {
         let file = rule.file.strip_prefix(root).unwrap_or(&rule.file);
         RuleReport {

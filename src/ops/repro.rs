@@ -29,7 +29,7 @@ use crate::pipeline::{
 use crate::progress::{Event, StageOutcome};
 use crate::project::{Held, Lock};
 use crate::tree::Entry;
-use crate::workspace::{Found, Park, Parked, PlacedItem};
+use crate::workspace::{Found, IgnoreRules, Park, Parked, PlacedItem};
 
 /// How to reproduce.
 #[derive(Clone, Debug, Default)]
@@ -235,9 +235,10 @@ fn set_params(site: &Site<'_>, set: &[String]) -> Result<Vec<super::SetParam>> {
 /// yet may become a directory.
 fn refuse_ignored(site: &Site<'_>, graph: &Graph, wanted: &BTreeSet<String>) -> Result<()> {
     let stages = wanted.iter().filter_map(|name| graph.stages().get(name));
+    let mut rules = IgnoreRules::new(&site.layout.root);
     for out in stages.flat_map(|stage| &stage.outs) {
-        let may_be_dir = fs::metadata(&out.to_path(&site.layout.root))?.is_none();
-        if let Some(rule) = check_ignore::rule(site, out, may_be_dir)? {
+        let may_be_dir = |stat: Option<fs::Metadata>| stat.is_none_or(|stat| stat.is_dir());
+        if let Some(rule) = check_ignore::rule(site, &mut rules, out, may_be_dir)? {
             let path = out.clone();
             return Err(Error::Ignored { path, rule });
         }

@@ -26,7 +26,7 @@ pub use placed::{Placed, PlacedItem};
 pub use relink::{Relinked, relink};
 pub use relocate::relocate;
 pub use room::check_checkout;
-pub use scan::{Found, IgnoreRule, Passed, Rules, Scanner, ignore_rule};
+pub use scan::{Found, IgnoreRule, IgnoreRules, Passed, Rules, Scanner};
 pub use unprotect::unprotect;
 
 use std::path::PathBuf;

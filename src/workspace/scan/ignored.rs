@@ -3,6 +3,7 @@
 //! The rules that a person keeps for all their repositories (`core.excludesFile`) are left out:
 //! they would make one person's dependency differ from another's.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,20 +47,52 @@ pub struct IgnoreRule {
     pub pattern: String,
 }
 
-/// The rule of `.eskerignore` or `.dvcignore` that excludes a path, or a directory above it.
-/// Nothing need be on disk there.
-pub fn ignore_rule(root: &Path, path: &RelPath, is_dir: bool) -> Result<Option<IgnoreRule>> {
-    let mut around: Vec<RelPath> = path.ancestors().collect();
-    around.reverse();
-    let mut inside = Ignored::default().enter(root)?;
-    for dir in around {
-        let at = dir.to_path(root);
-        if let Some(rule) = rule_of(&inside.esker, &at, true)? {
-            return Ok(Some(rule));
-        }
-        inside = inside.enter(&at)?;
+/// The rules of `.eskerignore` and `.dvcignore` in a project, each file read once.
+#[derive(Debug)]
+pub struct IgnoreRules<'r> {
+    root: &'r Path,
+    /// What holds in each directory that was passed; `None` is the root.
+    inside: BTreeMap<Option<RelPath>, Layers>,
+}
+
+impl<'r> IgnoreRules<'r> {
+    /// Has read nothing yet.
+    pub fn new(root: &'r Path) -> Self {
+        let inside = BTreeMap::new();
+        Self { root, inside }
     }
-    Ok(rule_of(&inside.esker, &path.to_path(root), is_dir)?)
+
+    /// The rule that excludes a path, or a directory above it. Nothing need be on disk there;
+    /// `is_dir` is asked only if there are rules.
+    pub fn excluding(
+        &mut self,
+        path: &RelPath,
+        is_dir: impl FnOnce() -> fs::Result<bool>,
+    ) -> Result<Option<IgnoreRule>> {
+        let mut around: Vec<RelPath> = path.ancestors().collect();
+        around.reverse();
+        let mut inside = self.inside(None, None)?;
+        for dir in around {
+            if let Some(rule) = rule_of(&inside, &dir.to_path(self.root), true)? {
+                return Ok(Some(rule));
+            }
+            inside = self.inside(Some(dir), inside)?;
+        }
+        match inside {
+            None => Ok(None),
+            some => Ok(rule_of(&some, &path.to_path(self.root), is_dir()?)?),
+        }
+    }
+
+    fn inside(&mut self, dir: Option<RelPath>, around: Layers) -> fs::Result<Layers> {
+        if let Some(known) = self.inside.get(&dir) {
+            return Ok(known.clone());
+        }
+        let at = dir.as_ref().map(|dir| dir.to_path(self.root));
+        let inside = enter_esker(around, at.as_deref().unwrap_or(self.root))?;
+        self.inside.insert(dir, inside.clone());
+        Ok(inside)
+    }
 }
 
 fn rule_of(layers: &Layers, path: &Path, is_dir: bool) -> fs::Result<Option<IgnoreRule>> {
@@ -119,11 +152,7 @@ impl Ignored {
     pub(super) fn enter(&self, dir: &Path) -> fs::Result<Self> {
         Ok(Self {
             git: add(self.git.clone(), dir, &dir.join(GIT_FILE))?,
-            esker: add(
-                add(self.esker.clone(), dir, &dir.join(DVC_FILE))?,
-                dir,
-                &dir.join(ESKER_FILE),
-            )?,
+            esker: enter_esker(self.esker.clone(), dir)?,
         })
     }
 
@@ -162,6 +191,11 @@ fn decide(layers: &Layers, path: &Path, is_dir: bool) -> bool {
         .map(|layer| layer.rules.matched(path, is_dir))
         .find(|decision| !decision.is_none())
         .is_some_and(|decision| decision.is_ignore())
+}
+
+fn enter_esker(around: Layers, dir: &Path) -> fs::Result<Layers> {
+    let around = add(around, dir, &dir.join(DVC_FILE))?;
+    add(around, dir, &dir.join(ESKER_FILE))
 }
 
 /// Puts the rules of a file, if it is one, over others. A line that is no pattern is passed

@@ -8,7 +8,7 @@ mod walk;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-pub use self::ignored::{IgnoreRule, ignore_rule};
+pub use self::ignored::{IgnoreRule, IgnoreRules};
 pub(super) use self::read::{hash, is_worth_waiting};
 pub(super) use self::walk::special_name;
 
