@@ -51,6 +51,38 @@ fn what_is_pushed_can_be_pulled_into_a_fresh_clone() {
 }
 
 #[test]
+fn what_is_not_to_be_pushed_stays_here() {
+    let sandbox = Sandbox::pipeline();
+    sandbox.write("secret.bin", "nobody else's\n");
+    sandbox.ok("add secret.bin");
+    sandbox.append("esker.toml", "\n[data.\"secret.bin\"]\npush = false\n");
+    sandbox.edit(
+        "esker.toml",
+        "outs = [\"model\"]",
+        "outs = [{ path = \"model\", push = false }]",
+    );
+    sandbox.ok("repro");
+    sandbox.ok("remote add store ../remote --default");
+    sandbox.commit("Run");
+    sandbox.ok("push");
+    let clone = sandbox.clone_to("clone");
+    let pulled = clone.esker("pull --json");
+    assert_eq!(pulled.code, 3, "{pulled}");
+    for (path, travels) in [
+        ("data/raw.txt", true),
+        ("secret.bin", false),
+        ("model", false),
+    ] {
+        let is_there = sandbox.root().join("clone").join(path).exists();
+        assert_eq!(is_there, travels, "{path}");
+        assert!(
+            travels || pulled.stdout.contains(path),
+            "{path} is named\n{pulled}"
+        );
+    }
+}
+
+#[test]
 fn a_thousand_small_files_make_few_objects() {
     let sandbox = Sandbox::project();
     for number in 0..1000 {

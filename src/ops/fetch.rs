@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::checkout::{CheckoutReport, switch};
 use super::content::Missing;
-use super::push::{TransferOptions, commits, connect, jobs, roots};
+use super::push::{TransferOptions, commits, connect, jobs, roots, staying, travelling};
 use super::{Result, Site, World};
 use crate::path::RelPath;
 use crate::project::Lock;
@@ -59,11 +59,12 @@ pub fn fetch(
     let lock = site.lock()?;
     let targets = site.stored_paths(&lock, paths)?;
     let mut wanted: BTreeSet<Root> = chosen(&lock, &targets)?.into_iter().collect();
-    let mut locks = vec![roots(&lock)?];
+    let staying = staying(&site)?;
+    let mut locks = vec![travelling(&lock, &staying)?];
     for rev in commits(&site, &options.also, false)? {
-        let roots = roots(&site.lock_at(&rev)?)?;
-        wanted.extend(roots.iter().cloned());
-        locks.push(roots);
+        let lock = site.lock_at(&rev)?;
+        wanted.extend(roots(&lock)?);
+        locks.push(travelling(&lock, &staying)?);
     }
     let wanted: Vec<Root> = wanted.into_iter().collect();
     bring(&site, &wanted, &locks, options)
@@ -80,7 +81,8 @@ pub fn pull(
     let _guard = site.guard()?;
     let lock = site.lock()?;
     let targets = site.stored_paths(&lock, paths)?;
-    let fetched = bring(&site, &chosen(&lock, &targets)?, &[roots(&lock)?], options)?;
+    let locks = [travelling(&lock, &staying(&site)?)?];
+    let fetched = bring(&site, &chosen(&lock, &targets)?, &locks, options)?;
     let checkout = switch(&site, &lock, &targets, force)?;
     Ok(PullReport { fetched, checkout })
 }

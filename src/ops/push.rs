@@ -1,5 +1,6 @@
 //! `push`: sends what commits need and nobody else has.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::content::{Missing, stored};
@@ -62,7 +63,8 @@ pub fn push(world: &World<'_>, options: &TransferOptions) -> Result<PushReport> 
     }
     // Last, so that the snapshot of a lock that is committed names the commit.
     locks.push((site.lock()?, None));
-    let wanted = wanted(&locks)?;
+    let staying = staying(&site)?;
+    let wanted = wanted(&locks, &staying)?;
     if wanted.is_empty() {
         return Ok(nothing(
             site.remote(options.remote.as_deref())?.0,
@@ -75,7 +77,7 @@ pub fn push(world: &World<'_>, options: &TransferOptions) -> Result<PushReport> 
         true => None,
         false => Some(site.hold(&spool.join("lock"))?),
     };
-    let bases = bases(&site)?;
+    let bases = bases(&site, &staying)?;
     let pushed = remote.push(
         &site.store,
         &wanted,
@@ -215,10 +217,10 @@ pub(super) fn root(path: RelPath, recorded: &Recorded) -> Result<Root> {
 }
 
 /// One entry for each distinct lock that names anything.
-fn wanted(locks: &[(Lock, Option<Rev>)]) -> Result<Vec<Wanted>> {
+fn wanted(locks: &[(Lock, Option<Rev>)], staying: &BTreeSet<RelPath>) -> Result<Vec<Wanted>> {
     let mut wanted: Vec<Wanted> = Vec::new();
     for (lock, rev) in locks {
-        let roots = roots(lock)?;
+        let roots = travelling(lock, staying)?;
         if roots.is_empty() || wanted.iter().any(|other| other.roots == roots) {
             continue;
         }
@@ -230,11 +232,30 @@ fn wanted(locks: &[(Lock, Option<Rev>)]) -> Result<Vec<Wanted>> {
     Ok(wanted)
 }
 
-fn bases(site: &Site<'_>) -> Result<Vec<Vec<Root>>> {
+/// Tracked paths and outputs that never travel to a remote (`push = false`).
+pub(super) fn staying(site: &Site<'_>) -> Result<BTreeSet<RelPath>> {
+    let data = site.manifest.data.iter().filter(|(_, data)| !data.push);
+    let mut staying: BTreeSet<RelPath> = data.map(|(path, _)| path.clone()).collect();
+    for stage in site.graph(&site.lock()?)?.stages().values() {
+        let outs = stage.outs.iter();
+        staying.extend(outs.filter(|out| !stage.options(out).push).cloned());
+    }
+    Ok(staying)
+}
+
+/// What a lock names and a remote holds.
+pub(super) fn travelling(lock: &Lock, staying: &BTreeSet<RelPath>) -> Result<Vec<Root>> {
+    let mut roots = roots(lock)?;
+    roots.retain(|root| !staying.contains(&root.path));
+    Ok(roots)
+}
+
+fn bases(site: &Site<'_>, staying: &BTreeSet<RelPath>) -> Result<Vec<Vec<Root>>> {
     let mut bases: Vec<Vec<Root>> = Vec::new();
     for rev in site.git.ancestors(MOST_BASES * 4)? {
         // A commit whose lock cannot be read is no base, and no reason to stop.
-        let Ok(roots) = site.lock_at(&rev).and_then(|lock| roots(&lock)) else {
+        let lock = site.lock_at(&rev);
+        let Ok(roots) = lock.and_then(|lock| travelling(&lock, staying)) else {
             continue;
         };
         if !roots.is_empty() && !bases.contains(&roots) {

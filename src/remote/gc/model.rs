@@ -4,7 +4,7 @@
 //! reported as done can be read.
 //!
 //! The store is linearizable, a request is one step, and what a snapshot reaches is a set of ids:
-//! trees and recipes only say which. `docs/design/0007-garbage-collection.md` tells the protocol;
+//! trees and recipes only say which. `docs/design/0006-garbage-collection.md` tells the protocol;
 //! each of its rules is broken here once, and the check must then find a loss.
 
 use std::collections::{HashSet, VecDeque};

@@ -2,7 +2,7 @@
 //!
 //! An object is a file, as in a directory remote, and both may look at the same one. It is written
 //! under `tmp/`, flushed, and then gets its name: by a hard link, which is refused if the name is
-//! taken, or by a rename, which replaces. So nobody sees a part of it. `docs/design/0003-ssh.md`.
+//! taken, or by a rename, which replaces. So nobody sees a part of it. `docs/design/0005-ssh.md`.
 
 mod packet;
 mod session;
