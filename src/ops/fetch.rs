@@ -59,7 +59,7 @@ pub fn fetch(
     let lock = site.lock()?;
     let targets = site.stored_paths(&lock, paths)?;
     let mut wanted: BTreeSet<Root> = chosen(&lock, &targets)?.into_iter().collect();
-    let staying = staying(&site)?;
+    let staying = staying(&site, &lock)?;
     let mut locks = vec![travelling(&lock, &staying)?];
     for rev in commits(&site, &options.also, false)? {
         let lock = site.lock_at(&rev)?;
@@ -81,7 +81,7 @@ pub fn pull(
     let _guard = site.guard()?;
     let lock = site.lock()?;
     let targets = site.stored_paths(&lock, paths)?;
-    let locks = [travelling(&lock, &staying(&site)?)?];
+    let locks = [travelling(&lock, &staying(&site, &lock)?)?];
     let fetched = bring(&site, &chosen(&lock, &targets)?, &locks, options)?;
     let checkout = switch(&site, &lock, &targets, force)?;
     Ok(PullReport { fetched, checkout })

@@ -61,9 +61,10 @@ pub fn push(world: &World<'_>, options: &TransferOptions) -> Result<PushReport> 
     for rev in commits(&site, &options.also, true)? {
         locks.push((site.lock_at(&rev)?, Some(rev)));
     }
+    let lock = site.lock()?;
+    let staying = staying(&site, &lock)?;
     // Last, so that the snapshot of a lock that is committed names the commit.
-    locks.push((site.lock()?, None));
-    let staying = staying(&site)?;
+    locks.push((lock, None));
     let wanted = wanted(&locks, &staying)?;
     if wanted.is_empty() {
         return Ok(nothing(
@@ -233,10 +234,10 @@ fn wanted(locks: &[(Lock, Option<Rev>)], staying: &BTreeSet<RelPath>) -> Result<
 }
 
 /// Tracked paths and outputs that never travel to a remote (`push = false`).
-pub(super) fn staying(site: &Site<'_>) -> Result<BTreeSet<RelPath>> {
+pub(super) fn staying(site: &Site<'_>, lock: &Lock) -> Result<BTreeSet<RelPath>> {
     let data = site.manifest.data.iter().filter(|(_, data)| !data.push);
     let mut staying: BTreeSet<RelPath> = data.map(|(path, _)| path.clone()).collect();
-    for stage in site.graph(&site.lock()?)?.stages().values() {
+    for stage in site.graph(lock)?.stages().values() {
         let outs = stage.outs.iter();
         staying.extend(outs.filter(|out| !stage.options(out).push).cloned());
     }

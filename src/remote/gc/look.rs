@@ -66,14 +66,17 @@ impl Look {
 
     /// Reads what every pack holds: from the segments, and from its own end where none lists it.
     fn read_indexes(&mut self, link: &Link<'_>, segments: Vec<Segment>) -> Result<()> {
+        // The catalog is sorted anew by each extension, so it is extended once.
+        let mut listed = Vec::new();
         for (key, segment) in segments {
             let (there, gone): (Vec<_>, Vec<_>) =
                 segment.into_iter().partition(|pack| self.is_there(pack));
             if there.is_empty() && !gone.is_empty() {
                 self.hollow.push(key);
             }
-            self.catalog.extend(there);
+            listed.extend(there);
         }
+        self.catalog.extend(listed);
         let unlisted = self
             .packs
             .iter()
