@@ -485,23 +485,26 @@ fn two_runs_in_two_places_write_the_same_lock() {
 
 #[test]
 fn an_interrupt_reaches_the_stage_and_records_nothing() {
-    let sandbox = Sandbox::project();
-    sandbox.append(
-        "esker.toml",
-        "[stage.long]\ncmd = \"echo half > out; touch begun; exec sleep 1000\"\nouts = [\"out\"]\n",
-    );
-    // The shell is the parent here, so it may wait for the one process it started.
-    let output = sandbox
-        .try_sh("esker repro & pid=$!; until [ -e begun ]; do :; done; kill -INT $pid; wait $pid");
-    assert_eq!(output.code, 130, "{output}");
-    assert!(
-        !sandbox.exists("out") && !sandbox.exists("esker.lock"),
-        "{output}"
-    );
-    assert!(
-        sandbox.sh("cat .git/esker/*/park/*/out").contains("half"),
-        "even that is parked"
-    );
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let sandbox = Sandbox::project();
+        sandbox.append(
+            "esker.toml",
+            "[stage.long]\ncmd = \"echo half > out; touch begun; exec sleep 1000\"\nouts = [\"out\"]\n",
+        );
+        // The shell is the parent here, so it may wait for the one process it started.
+        let output = sandbox.try_sh(&format!(
+            "esker repro & pid=$!; until [ -e begun ]; do :; done; kill -{signal} $pid; wait $pid"
+        ));
+        assert_eq!(output.code, code, "{output}");
+        assert!(
+            !sandbox.exists("out") && !sandbox.exists("esker.lock"),
+            "{output}"
+        );
+        assert!(
+            sandbox.sh("cat .git/esker/*/park/*/out").contains("half"),
+            "even that is parked"
+        );
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub const REMOTE: u8 = 4;
 pub const BUG: u8 = 70;
 /// Interrupted by SIGINT.
 pub const INTERRUPTED: u8 = 130;
+/// The same by SIGTERM.
+pub const TERMINATED: u8 = 143;
 
 /// How a command ended: one of the codes above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ pub use exit::Exit;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 
@@ -23,6 +24,9 @@ use crate::progress::Interrupt;
 use commands::Cli;
 use error::CliError;
 use ui::Ui;
+
+/// Whether the last wish to stop came by SIGTERM.
+static TERMINATED: AtomicBool = AtomicBool::new(false);
 
 /// Runs the command line and says how it ended.
 pub fn main() -> ExitCode {
@@ -36,14 +40,19 @@ pub fn main() -> ExitCode {
     let result = run(&cli, &ui);
     #[cfg(feature = "failpoints")]
     fail_points::tell();
-    match result {
-        Ok(exit) => exit.into(),
-        Err(error) if error.is_broken_pipe() => Exit::DONE.into(),
+    let exit = match result {
+        Ok(exit) => exit,
+        Err(error) if error.is_broken_pipe() => Exit::DONE,
         Err(error) => {
             ui.error(&error);
-            Exit(error.exit).into()
+            Exit(error.exit)
         }
+    };
+    match exit {
+        Exit(exit::INTERRUPTED) if TERMINATED.load(Ordering::SeqCst) => Exit(exit::TERMINATED),
+        exit => exit,
     }
+    .into()
 }
 
 fn run(cli: &Cli, ui: &Ui) -> Result<Exit, CliError> {
@@ -101,7 +110,8 @@ fn watch_signals(interrupt: &Arc<Interrupt>) {
     };
     let interrupt = Arc::clone(interrupt);
     std::thread::spawn(move || {
-        for _ in signals.forever() {
+        for signal in signals.forever() {
+            TERMINATED.store(signal == SIGTERM, Ordering::SeqCst);
             interrupt.request();
         }
     });

@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 
 use super::{OBJECTS, Result, Store, TEMP};
-use crate::fs::{self, LockGuard};
+use crate::fs::{self, LinkKind, LockGuard};
 use crate::hash::{BlobId, Digest};
 use crate::pack::{MAX_ENTRIES, TARGET_LEN};
 
@@ -51,6 +51,10 @@ impl Store {
 
     /// Objects that belong into a pack, of which there is one at most; none while they are few.
     fn small_loose(&self) -> Result<Vec<Loose>> {
+        if self.uses(LinkKind::Symlink) {
+            // No object knows which links of a workspace lead to it.
+            return Ok(Vec::new());
+        }
         let mut found = Vec::new();
         for fan in SAMPLE {
             self.small_in(fan, &mut found)?;
@@ -226,6 +230,18 @@ mod tests {
         put(&store, 4, 300);
         store.tend().unwrap();
         assert_eq!((place.loose(), place.packs()), (1200, 0));
+    }
+
+    #[test]
+    fn an_object_that_symbolic_links_may_lead_to_stays() {
+        let place = Place::new();
+        let store = place.open().with_links(&[LinkKind::Symlink]);
+        let ids = put(&store, 10, 200);
+        store.tend().unwrap();
+        assert_eq!((place.loose(), place.packs()), (2000, 0));
+        place.open().tend().unwrap();
+        assert_eq!((place.loose(), place.packs()), (0, 1));
+        assert!(all_there(&store, &ids));
     }
 
     #[test]

@@ -7,10 +7,10 @@ use super::Result;
 /// Does `act` to all items, in parallel if `worth` says so, and gives the results in order. A
 /// little work is done at once: handing it to other threads takes longer, above all on a machine
 /// that is busy.
-pub(super) fn map<T: Sync, R: Send>(
-    items: &[T],
+pub(super) fn map<'a, T: Sync, R: Send>(
+    items: &'a [T],
     worth: bool,
-    act: impl Fn(&T) -> Result<R> + Sync,
+    act: impl Fn(&'a T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
     if worth {
         items.par_iter().map(&act).collect()

@@ -61,10 +61,10 @@ pub fn relink(
 }
 
 /// What became of a file.
-enum Outcome {
+enum Outcome<'a> {
     /// It stays what it is.
     Kept(Option<LinkKind>),
-    Replaced(Box<Written>),
+    Replaced(Box<Written<'a>>),
 }
 
 /// What stands at a path.
@@ -84,7 +84,7 @@ struct Relink<'a> {
 }
 
 impl Relink<'_> {
-    fn relink_one(&self, path: &RelPath, entry: &Entry) -> Result<Outcome> {
+    fn relink_one<'p>(&self, path: &'p RelPath, entry: &Entry) -> Result<Outcome<'p>> {
         let Entry::File { id, exec, .. } = *entry else {
             return Ok(Outcome::Kept(None));
         };
@@ -115,7 +115,6 @@ impl Relink<'_> {
             return Ok(kept);
         };
         let stat = fs::Context::context(at.metadata(), "look at", &at)?;
-        let path = path.clone();
         Ok(Outcome::Replaced(Box::new(Written {
             path,
             stat: Stat::from(&stat),

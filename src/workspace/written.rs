@@ -7,8 +7,8 @@ use crate::hash::BlobId;
 use crate::path::RelPath;
 
 /// A file that was written.
-pub(super) struct Written {
-    pub(super) path: RelPath,
+pub(super) struct Written<'a> {
+    pub(super) path: &'a RelPath,
     /// Of the file itself, behind a link.
     pub(super) stat: Stat,
     pub(super) id: BlobId,
@@ -16,7 +16,7 @@ pub(super) struct Written {
 }
 
 /// Remembers what was written, and which objects are known to be whole because of that.
-pub(super) fn learn(index: &mut Index, files: Vec<Written>) {
+pub(super) fn learn(index: &mut Index, files: Vec<Written<'_>>) {
     if files.is_empty() {
         return;
     }

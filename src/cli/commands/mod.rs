@@ -60,7 +60,7 @@ pub(crate) struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 the answer is no, 2 could not do it, 3 data missing or corrupt, \
-4 a remote refused or could not be reached, 70 a bug in esker, 130 interrupted";
+4 a remote refused or could not be reached, 70 a bug in esker, 130 interrupted (143 by SIGTERM)";
 
 /// Flags that every command takes.
 #[derive(Debug, Args)]

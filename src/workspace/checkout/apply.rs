@@ -10,7 +10,6 @@ use crate::path::RelPath;
 use crate::progress::{Interrupt, Progress};
 use crate::store::Store;
 use crate::tree::Entry;
-use crate::workspace::written::learn;
 use crate::workspace::{Error, Index, Park, Result, link};
 
 /// Carries a plan out: writes, then removals; refused paths are parked if `park` is given, else
@@ -33,7 +32,7 @@ pub fn apply(
     store.settle()?;
     park_refused(plan, root, index, park, &mut applied)?;
     let writes = Write::all(plan);
-    let desk = Desk {
+    let mut desk = Desk {
         root,
         store,
         index,
@@ -45,16 +44,11 @@ pub fn apply(
         .remove
         .iter()
         .partition(|path| is_in_the_way(path, &writes));
-    let mut gone = desk.remove_all(&first)?;
-    let files = desk.write_files(&writes, &mut applied)?;
+    applied.removed += desk.remove_all(&first)?;
+    desk.write_files(&writes, &mut applied)?;
     desk.write_links(&writes, &mut applied)?;
-    gone.extend(desk.remove_all(&last)?);
+    applied.removed += desk.remove_all(&last)?;
     desk.make_dirs(&writes)?;
-    applied.removed = gone.len() as u64;
-    for path in gone {
-        index.forget(path.as_str());
-    }
-    learn(index, files);
     Ok(applied)
 }
 
@@ -111,19 +105,20 @@ fn prune<'a>(root: &Path, paths: impl Iterator<Item = &'a RelPath>) {
 }
 
 impl Desk<'_> {
-    /// Removes paths; says which files and links were really there.
-    fn remove_all<'p>(&self, paths: &[&'p RelPath]) -> Result<Vec<&'p RelPath>> {
-        let mut gone = Vec::new();
+    /// Removes paths; says how many files and links were really there.
+    fn remove_all(&mut self, paths: &[&RelPath]) -> Result<u64> {
+        let mut n_gone = 0;
         for path in paths {
             if self.interrupt.is_requested() {
                 return Err(Error::Interrupted);
             }
             if self.remove(path)? {
-                gone.push(*path);
+                self.index.forget(path.as_str());
+                n_gone += 1;
             }
         }
         prune(self.root, paths.iter().copied());
-        Ok(gone)
+        Ok(n_gone)
     }
 
     fn remove(&self, path: &RelPath) -> Result<bool> {

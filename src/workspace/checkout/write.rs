@@ -11,8 +11,11 @@ use crate::path::RelPath;
 use crate::progress::{Event, Interrupt, Progress, Work};
 use crate::store::Store;
 use crate::tree::Entry;
-use crate::workspace::written::Written;
+use crate::workspace::written::{Written, learn};
 use crate::workspace::{Error, Index, Park, Result, link, parallel, scan};
+
+/// So many files are written before the index learns of them.
+const BATCH: usize = 1 << 16;
 
 /// Something to be written.
 pub(super) struct Write<'a> {
@@ -26,7 +29,7 @@ pub(super) struct Write<'a> {
 pub(super) struct Desk<'a> {
     pub(super) root: &'a Path,
     pub(super) store: &'a Store,
-    pub(super) index: &'a Index,
+    pub(super) index: &'a mut Index,
     pub(super) park: Option<&'a Park>,
     pub(super) progress: &'a dyn Progress,
     pub(super) interrupt: &'a Interrupt,
@@ -61,39 +64,48 @@ impl<'a> Write<'a> {
 }
 
 impl Desk<'_> {
-    /// Writes all files: directories side by side, and the files of each too.
+    /// Writes all files, and the index learns of them now and then: with a million of them it
+    /// takes less memory for what it has learned than a list of what it will learn.
     pub(super) fn write_files(
-        &self,
+        &mut self,
         writes: &[Write<'_>],
         applied: &mut Applied,
-    ) -> Result<Vec<Written>> {
+    ) -> Result<()> {
         let is_file = |write: &&Write<'_>| matches!(write.entry, Entry::File { .. });
         let files: Vec<&Write<'_>> = writes.iter().filter(is_file).collect();
         if files.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
-        let bytes = files.iter().map(|write| write.size()).sum();
         self.progress.event(Event::Started {
             work: Work::Checkout,
             files: files.len() as u64,
-            bytes,
+            bytes: files.iter().map(|write| write.size()).sum(),
         });
-        let many = parallel::is_worth(files.len(), bytes);
+        let done = files.chunks(BATCH).try_for_each(|batch| {
+            let written = self.write_batch(batch)?;
+            applied.written += written.len() as u64;
+            applied.bytes += written.iter().map(|file| file.stat.size).sum::<u64>();
+            learn(self.index, written);
+            Ok(())
+        });
+        self.progress.event(Event::Finished);
+        done
+    }
+
+    /// Writes files: directories side by side, and the files of each too.
+    fn write_batch<'w>(&self, files: &[&'w Write<'w>]) -> Result<Vec<Written<'w>>> {
+        let many = parallel::is_worth(files.len(), files.iter().map(|write| write.size()).sum());
         let mut by_dir: BTreeMap<Option<RelPath>, Vec<&Write<'_>>> = BTreeMap::new();
-        for write in files {
+        for &write in files {
             by_dir.entry(write.path.parent()).or_default().push(write);
         }
         let by_dir: Vec<Vec<&Write<'_>>> = by_dir.into_values().collect();
-        let written = parallel::map(&by_dir, many, |files| self.write_dir(files));
-        self.progress.event(Event::Finished);
-        let written: Vec<Written> = written?.into_iter().flatten().collect();
-        applied.written += written.len() as u64;
-        applied.bytes += written.iter().map(|file| file.stat.size).sum::<u64>();
-        Ok(written)
+        let written = parallel::map(&by_dir, many, |files| self.write_dir(files))?;
+        Ok(written.into_iter().flatten().collect())
     }
 
     /// Writes files of one directory.
-    fn write_dir(&self, files: &[&Write<'_>]) -> Result<Vec<Written>> {
+    fn write_dir<'w>(&self, files: &[&'w Write<'w>]) -> Result<Vec<Written<'w>>> {
         let Some(first) = files.first() else {
             return Ok(Vec::new());
         };
@@ -108,7 +120,7 @@ impl Desk<'_> {
         })
     }
 
-    fn write_file(&self, write: &Write<'_>, temp: &Path) -> Result<Written> {
+    fn write_file<'w>(&self, write: &'w Write<'w>, temp: &Path) -> Result<Written<'w>> {
         if self.interrupt.is_requested() {
             return Err(Error::Interrupted);
         }
@@ -131,7 +143,7 @@ impl Desk<'_> {
         }
         let vanished = || Error::Occupied(write.path.clone());
         Ok(Written {
-            path: write.path.clone(),
+            path: write.path,
             stat: Stat::from(&link::object_stat(&at)?.ok_or_else(vanished)?),
             id,
             link,
