@@ -155,11 +155,10 @@ impl Store {
     /// The length of an object, if it is there.
     pub fn length(&self, id: impl Into<ObjectId>) -> Result<Option<u64>> {
         let id = id.into();
-        let path = self.path_of(id)?;
         if let Some(length) = self.packs.length(id)? {
             return Ok(Some(length));
         }
-        let found = fs::metadata(&path)?.filter(fs::Metadata::is_file);
+        let found = fs::metadata(&self.path_of(id)?)?.filter(fs::Metadata::is_file);
         match found {
             Some(found) => Ok(Some(found.len())),
             // Another process may have moved it into a pack since the packs were looked at.

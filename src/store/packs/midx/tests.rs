@@ -129,4 +129,30 @@ proptest! {
             prop_assert_eq!(found, holders.map(|(pack, _)| pack).collect::<Vec<_>>());
         }
     }
+
+    /// Also if the ids of a fan are not spread evenly.
+    #[test]
+    fn the_rows_of_an_id_are_found_where_halving_finds_them(
+        ids in prop::collection::vec((any::<u16>(), 0..4_u8), 0..40),
+        asked in (any::<u16>(), 0..4_u8),
+    ) {
+        let digest = |(next, last): (u16, u8)| {
+            let mut id = [0; ID_LEN];
+            id[2..4].copy_from_slice(&next.to_be_bytes());
+            id[ID_LEN - 1] = last;
+            Digest::from_bytes(id)
+        };
+        let mut rows: Vec<[u8; ROW_LEN]> = Vec::new();
+        for id in &ids {
+            let mut row = [0; ROW_LEN];
+            row[..ID_LEN].copy_from_slice(digest(*id).as_bytes());
+            rows.push(row);
+        }
+        rows.sort();
+        for asked in ids.iter().copied().chain([asked]) {
+            let id = digest(asked);
+            let halved = rows.partition_point(|row| row[..ID_LEN] < id.as_bytes()[..]);
+            prop_assert_eq!(first_of(&rows, id), halved);
+        }
+    }
 }
