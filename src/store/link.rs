@@ -313,7 +313,7 @@ mod tests {
         store.place(id, &target, false, &|_| true).unwrap();
         let inode = || store.object_stat(id).unwrap().unwrap().ino();
         let before = inode();
-        assert_eq!(store.put_file(&target).unwrap().id, id);
+        assert_eq!(store.put_file(&target, &|_| true).unwrap().id, id);
         assert_eq!(inode(), before);
     }
 }

@@ -22,7 +22,7 @@ mod upkeep;
 
 pub use get::Blob;
 pub use link::{Taken, linked_object};
-pub use put::Stored;
+pub use put::{OnRead, Stored};
 pub use share::{Flaw, Sharing};
 
 use std::collections::BTreeSet;
@@ -100,6 +100,9 @@ pub enum Error {
     /// The file changed while it was read.
     #[error("`{}` changed while it was being added", .0.display())]
     Changed(PathBuf),
+    /// It was asked to stop in the middle of a file, of which nothing was kept.
+    #[error("interrupted")]
+    Interrupted,
     /// Not a regular file.
     #[error("`{}` is not a regular file", .0.display())]
     NotAFile(PathBuf),

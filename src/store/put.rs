@@ -22,6 +22,10 @@ pub struct Stored {
     pub size: u64,
 }
 
+/// Is told of bytes that were read, of a large file piece by piece and from any thread; says whether
+/// to go on.
+pub type OnRead<'a> = dyn Fn(u64) -> bool + Sync + 'a;
+
 impl Store {
     /// Stores bytes and returns their id. Not flushed: see [`Store::flush`].
     pub fn put(&self, kind: ObjectKind, bytes: &[u8]) -> Result<ObjectId> {
@@ -33,8 +37,8 @@ impl Store {
 
     /// Stores a file: copies (by reflink if it can), hashes the copy, and gives it its name.
     /// A file that changes meanwhile is tried once more, then refused.
-    pub fn put_file(&self, path: &Path) -> Result<Stored> {
-        self.put_file_watched(path, || {})
+    pub fn put_file(&self, path: &Path, on_read: &OnRead<'_>) -> Result<Stored> {
+        self.put_file_watched(path, on_read, || {})
     }
 
     /// Takes over bytes that are already in a temporary file made by [`Store::temp`], after
@@ -56,9 +60,14 @@ impl Store {
 
     /// Calls `copied` between a copy and the look that decides whether it is good, which is when
     /// tests change the file.
-    pub(super) fn put_file_watched(&self, path: &Path, copied: impl Fn()) -> Result<Stored> {
+    pub(super) fn put_file_watched(
+        &self,
+        path: &Path,
+        on_read: &OnRead<'_>,
+        copied: impl Fn(),
+    ) -> Result<Stored> {
         for _ in 0..2 {
-            if let Some(stored) = self.try_put_file(path, &copied)? {
+            if let Some(stored) = self.try_put_file(path, on_read, &copied)? {
                 return Ok(stored);
             }
         }
@@ -66,7 +75,12 @@ impl Store {
     }
 
     /// Stores what the file holds now; `None` if it was changed meanwhile.
-    fn try_put_file(&self, path: &Path, copied: impl Fn()) -> Result<Option<Stored>> {
+    fn try_put_file(
+        &self,
+        path: &Path,
+        on_read: &OnRead<'_>,
+        copied: impl Fn(),
+    ) -> Result<Option<Stored>> {
         let mut file = fs::open(path)?;
         let before = State::of(&file, path)?;
         if before.size <= IN_MEMORY.max(self.pack_below as u64) {
@@ -76,7 +90,7 @@ impl Store {
             return stored;
         }
         let temp = self.temp()?;
-        let hash = copy(&file, path, &temp, before.size)?;
+        let hash = copy(&file, path, &temp, before.size, on_read)?;
         copied();
         let Some(hash) = hash else {
             return Ok(None);
@@ -193,13 +207,24 @@ impl State {
 
 /// Copies the first `size` bytes of a file, by reflink if it can, and hashes the copy; says which it
 /// was. `None`: the copy is shorter.
-fn copy(from: &File, path: &Path, to: &TempFile, size: u64) -> Result<Option<(LinkKind, Digest)>> {
+fn copy(
+    from: &File,
+    path: &Path,
+    to: &TempFile,
+    size: u64,
+    on_read: &OnRead<'_>,
+) -> Result<Option<(LinkKind, Digest)>> {
+    let tell = |piece: &[u8]| match on_read(piece.len() as u64) {
+        true => Ok(()),
+        false => Err(Error::Interrupted),
+    };
     if fs::reflink(from, to.file()) {
-        let hash = pieces::hash(to.file(), to.path(), size, &|_, _| Ok(()))?;
+        let hash = pieces::hash(to.file(), to.path(), size, &|piece, _| tell(piece))?;
         return Ok(hash.map(|hash| (LinkKind::Reflink, hash)));
     }
     let hash = pieces::hash(from, path, size, &|piece, offset| {
-        Ok(to.write_all_at(piece, offset)?)
+        to.write_all_at(piece, offset)?;
+        tell(piece)
     })?;
     Ok(hash.map(|hash| (LinkKind::Copy, hash)))
 }

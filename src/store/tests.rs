@@ -95,7 +95,7 @@ fn what_is_there_is_not_written_again() {
     let inode = || std::fs::metadata(&path).unwrap().ino();
     let before = inode();
     place.store.put(ObjectKind::Blob, b"x").unwrap();
-    place.store.put_file(&file).unwrap();
+    place.store.put_file(&file, &|_| true).unwrap();
     place.store.settle().unwrap();
     assert_eq!(inode(), before);
 }
@@ -106,9 +106,9 @@ fn an_object_that_a_power_cut_left_empty_is_healed() {
     for size in [10, 200 << 10] {
         let bytes = bytes_of(size);
         let file = place.write("file", &bytes);
-        let stored = place.store.put_file(&file).unwrap();
+        let stored = place.store.put_file(&file, &|_| true).unwrap();
         place.damage(stored.id.into(), b"");
-        place.store.put_file(&file).unwrap();
+        place.store.put_file(&file, &|_| true).unwrap();
         assert_eq!(place.store.read(stored.id).unwrap(), bytes);
     }
 }
@@ -127,7 +127,7 @@ fn files_of_every_size_are_stored_under_their_own_hash() {
     ] {
         let bytes = bytes_of(size);
         let file = place.write("file", &bytes);
-        let stored = place.store.put_file(&file).unwrap();
+        let stored = place.store.put_file(&file, &|_| true).unwrap();
         let expected = Stored {
             id: blob(&bytes),
             size: size as u64,
@@ -145,9 +145,15 @@ fn files_of_every_size_are_stored_under_their_own_hash() {
 #[test]
 fn only_regular_files_are_stored() {
     let place = Place::new();
-    let missing = place.store.put_file(&place.path("none")).unwrap_err();
+    let missing = place
+        .store
+        .put_file(&place.path("none"), &|_| true)
+        .unwrap_err();
     assert!(matches!(missing, Error::Fs(error) if fs::is_missing(&error.source)));
-    let directory = place.store.put_file(place.dir.path()).unwrap_err();
+    let directory = place
+        .store
+        .put_file(place.dir.path(), &|_| true)
+        .unwrap_err();
     assert!(matches!(directory, Error::NotAFile(path) if path == place.dir.path()));
 }
 
@@ -158,7 +164,7 @@ fn only_regular_files_are_stored() {
 fn a_file_that_is_not_what_it_was_is_refused() {
     let place = Place::new();
     let path = Path::new("/proc/self/status");
-    let error = place.store.put_file(path).unwrap_err();
+    let error = place.store.put_file(path, &|_| true).unwrap_err();
     assert_eq!(
         error.to_string(),
         "`/proc/self/status` changed while it was being added"
@@ -176,7 +182,7 @@ fn a_file_that_changes_once_is_read_again_and_one_that_never_rests_is_refused() 
         let store_while_changing = |n_changes: u64| {
             fs::replace(&path, &old).unwrap();
             changes.set(0);
-            place.store.put_file_watched(&path, || {
+            place.store.put_file_watched(&path, &|_| true, || {
                 if changes.get() < n_changes {
                     changes.set(changes.get() + 1);
                     let mut file = std::fs::File::options().write(true).open(&path).unwrap();
@@ -212,7 +218,7 @@ fn a_file_that_grows_is_stored_as_it_was_at_one_moment_or_refused() {
             done.store(true, Ordering::SeqCst);
         });
         while !done.load(Ordering::SeqCst) {
-            match place.store.put_file(&path) {
+            match place.store.put_file(&path, &|_| true) {
                 Ok(stored) => {
                     let bytes = place.store.read(stored.id).unwrap();
                     assert_eq!(bytes.len() as u64, stored.size);
@@ -222,7 +228,10 @@ fn a_file_that_grows_is_stored_as_it_was_at_one_moment_or_refused() {
             }
         }
     });
-    assert_eq!(place.store.put_file(&path).unwrap().id, blob(&pattern));
+    assert_eq!(
+        place.store.put_file(&path, &|_| true).unwrap().id,
+        blob(&pattern)
+    );
     place.store.settle().unwrap();
     assert!(place.names("tmp").is_empty());
 }
@@ -391,7 +400,7 @@ fn many_threads_store_the_same_files() {
         for _ in 0..8 {
             scope.spawn(|| {
                 for file in &files {
-                    place.store.put_file(file).unwrap();
+                    place.store.put_file(file, &|_| true).unwrap();
                 }
             });
         }

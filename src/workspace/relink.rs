@@ -160,7 +160,7 @@ impl Relink<'_> {
         if let Some(known) = self.index.lookup(path.as_str(), &there.stat) {
             return Ok(known == id);
         }
-        Ok(scan::hash(at, self.interrupt)?.id == id)
+        Ok(scan::hash(at, &scan::until(self.interrupt))?.id == id)
     }
 
     /// Puts the object in place of the file, in one of the better ways; if what is there may not

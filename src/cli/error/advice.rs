@@ -277,6 +277,7 @@ pub(super) fn store_error(error: &store::Error, text: String) -> CliError {
                 "mount its disk, or make it: mkdir -p {}",
                 root.display()
             )),
+        store::Error::Interrupted => advise(&Error::Interrupted),
         store::Error::NotAFile(_) => CliError::new("E0311", CANNOT, text),
         store::Error::NotKept(_) => CliError::new("E0970", BUG, text),
     }

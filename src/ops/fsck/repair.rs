@@ -76,7 +76,9 @@ fn files_from_workspace(site: &Site<'_>, problems: &Problems) -> Result<()> {
         for path in &problem.needed_by {
             if holds(site, path, BlobId(id.digest)) {
                 // It is hashed again on the way in: a file that changes now is not taken for it.
-                site.store.put_file(&path.to_path(&site.layout.root))?;
+                let go_on = |_| !site.world.interrupt.is_requested();
+                let at = path.to_path(&site.layout.root);
+                site.store.put_file(&at, &go_on)?;
                 break;
             }
         }

@@ -52,7 +52,7 @@ impl Clone {
         let source = self.dir.path().join("source");
         let _ = crate::fs::remove_file(&source);
         crate::fs::write_new(&source, bytes).unwrap();
-        let stored = self.store.put_file(&source).unwrap();
+        let stored = self.store.put_file(&source, &|_| true).unwrap();
         let (id, size) = (stored.id, stored.size);
         let path = RelPath::parse(path).unwrap();
         let content = Content::File { id, size };

@@ -61,7 +61,9 @@ impl Midx {
         let end = self.fans[fan] as usize;
         let begin = fan.checked_sub(1).map_or(0, |fan| self.fans[fan] as usize);
         let rows = &self.rows[begin..end];
-        let rows = rows[first_of(rows, id.digest)..].iter().map_while(Row::decode);
+        let rows = rows[first_of(rows, id.digest)..]
+            .iter()
+            .map_while(Row::decode);
         rows.take_while(move |row| row.id.digest == id.digest)
             .filter(move |row| row.id == id)
     }

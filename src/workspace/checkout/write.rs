@@ -244,7 +244,7 @@ impl Desk<'_> {
 
     fn id_of(&self, path: &RelPath, stat: &Metadata) -> Result<BlobId> {
         let known = self.index.lookup(path.as_str(), stat);
-        let read = || scan::hash(&path.to_path(self.root), self.interrupt);
+        let read = || scan::hash(&path.to_path(self.root), &scan::until(self.interrupt));
         known.map_or_else(|| read().map(|read| read.id), Ok)
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 pub use self::ignored::{IgnoreRule, IgnoreRules};
-pub(super) use self::read::{hash, is_worth_waiting};
+pub(super) use self::read::{hash, is_worth_waiting, until};
 pub(super) use self::walk::special_name;
 
 use self::read::OnDisk;

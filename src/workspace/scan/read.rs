@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Scanner;
 use crate::fs::{self, Context, Stat};
 use crate::hash::{BlobId, Hasher};
 use crate::path::DepPath;
 use crate::progress::{Event, Interrupt, Work};
-use crate::store::{self, Store, Stored};
+use crate::store::{self, OnRead, Store, Stored};
 use crate::tree::Entry;
 use crate::workspace::{Error, Index, Result, parallel, room};
 
@@ -102,7 +103,7 @@ impl Scanner<'_> {
             for file in files {
                 let at = file.target.clone();
                 let at = at.unwrap_or_else(|| file.path.to_path(self.root));
-                let found = match hash(&at, self.interrupt) {
+                let found = match hash(&at, &until(self.interrupt)) {
                     // Removed since it was listed.
                     Err(Error::Fs(error)) if fs::is_missing(&error.source) => continue,
                     found => found?,
@@ -155,13 +156,26 @@ impl Scanner<'_> {
     fn read(&self, file: &OnDisk) -> Result<Option<Stored>> {
         let at = file.target.clone();
         let at = at.unwrap_or_else(|| file.path.to_path(self.root));
-        let read = match self.keep_in() {
-            Some(store) => put(store, &at, self.interrupt),
-            None => hash(&at, self.interrupt),
+        let size = file.stat.size;
+        let told = AtomicU64::new(0);
+        let on_read = |bytes| {
+            if size >= LARGE {
+                // A file that changed is read again, and is no longer for that.
+                let before = told.fetch_add(bytes, Ordering::Relaxed);
+                let bytes = bytes.min(size.saturating_sub(before));
+                self.progress.event(Event::Advanced { files: 0, bytes });
+            }
+            !self.interrupt.is_requested()
         };
-        let bytes = file.stat.size;
+        let read = match self.keep_in() {
+            _ if self.interrupt.is_requested() => Err(Error::Interrupted),
+            Some(store) => store.put_file(&at, &on_read).map_err(Error::Store),
+            None => hash(&at, &on_read),
+        };
+        let bytes = size.saturating_sub(told.load(Ordering::Relaxed));
         self.progress.event(Event::Advanced { files: 1, bytes });
         match read {
+            Err(Error::Store(store::Error::Interrupted)) => Err(Error::Interrupted),
             Err(Error::Fs(error) | Error::Store(store::Error::Fs(error)))
                 if fs::is_missing(&error.source) && fs::metadata(&at)?.is_none() =>
             {
@@ -172,11 +186,9 @@ impl Scanner<'_> {
     }
 }
 
-fn put(store: &Store, at: &Path, interrupt: &Interrupt) -> Result<Stored> {
-    if interrupt.is_requested() {
-        return Err(Error::Interrupted);
-    }
-    Ok(store.put_file(at)?)
+/// Reads on until somebody asks to stop.
+pub(in crate::workspace) fn until(interrupt: &Interrupt) -> impl Fn(u64) -> bool + Sync {
+    |_| !interrupt.is_requested()
 }
 
 /// Whether so much was written a moment ago that a wait until it can be remembered pays.
@@ -188,16 +200,13 @@ pub(in crate::workspace) fn is_worth_waiting<'m>(stats: impl Iterator<Item = &'m
 }
 
 /// Hashes a file without storing it.
-pub(in crate::workspace) fn hash(at: &Path, interrupt: &Interrupt) -> Result<Stored> {
+pub(in crate::workspace) fn hash(at: &Path, on_read: &OnRead<'_>) -> Result<Stored> {
     let mut file = fs::open(at)?;
     let length = file.metadata().context("look at", at)?.len();
     let mut buffer = vec![0; buffer_size(length)];
     let mut hasher = Hasher::new();
     let mut size = 0;
     loop {
-        if interrupt.is_requested() {
-            return Err(Error::Interrupted);
-        }
         let n_read = match file.read(&mut buffer) {
             Ok(0) => break,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -205,6 +214,9 @@ pub(in crate::workspace) fn hash(at: &Path, interrupt: &Interrupt) -> Result<Sto
         };
         hasher.update(&buffer[..n_read]);
         size += n_read as u64;
+        if !on_read(n_read as u64) {
+            return Err(Error::Interrupted);
+        }
     }
     let id = BlobId(hasher.finish());
     Ok(Stored { id, size })

@@ -469,6 +469,67 @@ fn a_wish_to_stop_stops_the_scan() {
     assert!(sandbox.store.list().unwrap().is_empty());
 }
 
+/// Asks to stop when so many pieces of files were told of.
+struct StopAfter<'a> {
+    interrupt: &'a Interrupt,
+    left: Mutex<u64>,
+    bytes: Mutex<u64>,
+}
+
+impl Progress for StopAfter<'_> {
+    fn event(&self, event: Event<'_>) {
+        if let Event::Advanced { files: 0, bytes } = event {
+            *self.bytes.lock().unwrap() += bytes;
+            let mut left = self.left.lock().unwrap();
+            *left -= 1;
+            if *left == 0 {
+                self.interrupt.request();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_large_file_is_told_of_in_pieces_and_stopped_between_them() {
+    let mut sandbox = Sandbox::new();
+    let root = sandbox.root();
+    let size = read::LARGE + 5;
+    sandbox.write("d/large", vec![7; usize::try_from(size).unwrap()]);
+    for keeps in [true, false] {
+        let interrupt = Interrupt::new();
+        let stop = StopAfter {
+            interrupt: &interrupt,
+            left: Mutex::new(3),
+            bytes: Mutex::new(0),
+        };
+        let mut scanner = Scanner {
+            progress: &stop,
+            interrupt: &interrupt,
+            ..sandbox.scanner(&root, keeps)
+        };
+        let stopped = scanner.scan(&rel("d"), Rules::Data);
+        assert!(matches!(stopped, Err(Error::Interrupted)), "{stopped:?}");
+        let read = *stop.bytes.lock().unwrap();
+        assert!(read > 0 && read < size, "{read}");
+        assert!(sandbox.store.list().unwrap().is_empty());
+
+        let told = Told::default();
+        let mut scanner = Scanner {
+            progress: &told,
+            ..sandbox.scanner(&root, keeps)
+        };
+        scanner.scan(&rel("d"), Rules::Data).unwrap();
+        let told = told.0.into_inner().unwrap();
+        assert_eq!(told["advanced"], (1, size));
+        sandbox.index.forget("d");
+        let id = BlobId(crate::hash::Digest::of(&vec![
+            7;
+            usize::try_from(size).unwrap()
+        ]));
+        sandbox.store.remove(&[id.into()].into()).unwrap();
+    }
+}
+
 /// Every file as old as the file system's clock lets it be known.
 fn settle(sandbox: &mut Sandbox, names: &[&str]) {
     let stats = names.iter().map(|name| fs::metadata(&sandbox.at(name)));
