@@ -64,6 +64,11 @@ pub enum Event<'a> {
         /// The id of the object, whose bytes are gone.
         object: &'a str,
     },
+    /// A directory that is taken into the store has a project in it, which is left out.
+    ProjectInside {
+        /// The directory of that project.
+        path: &'a str,
+    },
     /// The stages that will be looked at are known.
     Planned {
         /// How many will be looked at.

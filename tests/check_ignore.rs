@@ -95,7 +95,13 @@ fn a_nested_project_is_invisible_to_its_parent() {
     sandbox.write("data/a", "a");
     sandbox.write("data/inner/file", "b");
     sandbox.ok("-C data/inner init");
-    sandbox.ok("add data");
+    insta::assert_snapshot!(sandbox.esker("add data"), @"
+    exit: 0
+    --- stderr
+    warning: `data/inner` is left out: it is a project of its own, with an `esker.toml`
+    + data  1 file  1 B
+    next: git add esker.lock .gitignore
+    ");
     assert!(sandbox.read("esker.lock").contains("files = 1"));
     insta::assert_snapshot!(sandbox.esker("add data/inner/file"), @"
     exit: 2

@@ -68,6 +68,7 @@ impl Progress for Teller {
             Event::Waiting { holder, what } => self.say(&state, &waiting(holder, what)),
             Event::Doubling { bytes } => self.warn(&state, &doubling(bytes)),
             Event::ObjectEdited { path, object } => self.warn(&state, &edited(path, object)),
+            Event::ProjectInside { path } => self.warn(&state, &left_out(path)),
             Event::Planned { stages, jobs } => state.side_by_side = stages.min(jobs) > 1,
             Event::Stopping { stages, killed } => self.say(&state, &stopping(stages, killed)),
             Event::StageStarted { stage, reason } => {
@@ -296,6 +297,10 @@ fn doubling(bytes: u64) -> String {
         "copying {} into the store: this file system cannot share blocks, so they take their space twice (`[store] links` in esker's config can make them links instead)",
         render::size(bytes)
     )
+}
+
+fn left_out(path: &str) -> String {
+    format!("`{path}` is left out: it is a project of its own, with an `esker.toml`")
 }
 
 fn edited(path: &str, object: &str) -> String {

@@ -19,7 +19,7 @@ use super::{Error, FoundDir, Index, Result, has_tree, link, node_of};
 use crate::fs::{self, Metadata, Stat};
 use crate::hash::{BlobId, ObjectKind, TreeId};
 use crate::path::{DepPath, RelPath};
-use crate::progress::{Interrupt, Progress};
+use crate::progress::{Event, Interrupt, Progress};
 use crate::store::{Store, Stored};
 use crate::tree::{self, Encoder, Entry, Summary, Tree};
 
@@ -211,6 +211,12 @@ impl Scanner<'_> {
             return Ok(self.scan_every(dir, rules)?.into());
         }
         let walked = self.walk(dir).compare()?;
+        if self.keep_in().is_some() {
+            for path in &walked.projects {
+                let path = path.as_str();
+                self.progress.event(Event::ProjectInside { path });
+            }
+        }
         match self.index.sealed(dir.as_str()) {
             Some(summary) if walked.is_nothing() => Ok(summary.into()),
             before => self.scan_changed(dir, before, walked),

@@ -35,6 +35,8 @@ pub(super) struct Walked {
     pub(super) others: Vec<(RelPath, Entry)>,
     /// What the index knows and is not there.
     pub(super) gone: Vec<Box<str>>,
+    /// Directories that are projects of their own, of which nothing counts.
+    pub(super) projects: Vec<RelPath>,
 }
 
 impl Walked {
@@ -52,6 +54,7 @@ impl Walked {
         self.files.append(&mut other.files);
         self.others.append(&mut other.others);
         self.gone.append(&mut other.gone);
+        self.projects.append(&mut other.projects);
     }
 }
 
@@ -191,7 +194,9 @@ impl Act<'_> {
         let mut names = open.names()?;
         let is_top = dir.path == *self.walk.top;
         if !is_top && is_project(&open, &names)? {
-            return Ok(self.none(dir));
+            let (dirs, mut walked) = self.none(dir);
+            walked.projects.push(dir.path.clone());
+            return Ok((dirs, walked));
         }
         names.retain(|name| !is_temporary(name));
         if names.is_empty() && !is_top && dir.mode == Mode::Data {
