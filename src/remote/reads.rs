@@ -29,7 +29,8 @@ pub(super) struct Read {
 }
 
 impl Read {
-    fn new(place: Located) -> Self {
+    /// The range of one frame.
+    pub(super) fn new(place: Located) -> Self {
         Self {
             offset: place.offset,
             len: u64::from(place.entry.stored_len),
@@ -41,19 +42,15 @@ impl Read {
         self.offset + self.len
     }
 
-    /// Takes in another frame of the same pack, if it is near and the range stays short.
+    /// Takes in a frame behind it in the same pack, if it is near and the range stays short.
     fn join(&mut self, place: Located, max_gap: u64, max_range: u64) -> bool {
         let end = place.offset + u64::from(place.entry.stored_len);
-        let offset = self.offset.min(place.offset);
-        let gap = place
-            .offset
-            .saturating_sub(self.end())
-            .max(self.offset.saturating_sub(end));
-        let len = self.end().max(end) - offset;
+        let gap = place.offset.saturating_sub(self.end());
+        let len = self.end().max(end) - self.offset;
         if gap > max_gap || len > max_range {
             return false;
         }
-        (self.offset, self.len) = (offset, len);
+        self.len = len;
         self.places.push(place);
         true
     }
@@ -83,24 +80,6 @@ pub(super) fn plan(catalog: &Catalog, places: Vec<Located>) -> Vec<Read> {
             if !last.is_some_and(|read: &mut Read| read.join(place, max_gap, max_range)) {
                 reads.push(Read::new(place));
             }
-        }
-    }
-    reads
-}
-
-/// Plans the reads for the pieces of a file, in their order: no read yields more bytes than a
-/// range may have, however well they are compressed.
-pub(super) fn plan_in_order(places: &[Located]) -> Vec<Read> {
-    let mut reads: Vec<Read> = Vec::new();
-    let mut raw = 0;
-    for place in places {
-        raw += u64::from(place.entry.raw_len);
-        let last = reads
-            .last_mut()
-            .filter(|read| read.places[0].pack == place.pack && raw <= MAX_RANGE);
-        if !last.is_some_and(|read| read.join(*place, MAX_GAP, MAX_RANGE)) {
-            raw = u64::from(place.entry.raw_len);
-            reads.push(Read::new(*place));
         }
     }
     reads
@@ -220,17 +199,6 @@ mod tests {
         assert_eq!(spans, [(32, mib * 5 / 2), (32 + mib * 9 / 2, mib)]);
     }
 
-    #[test]
-    fn pieces_are_read_in_order_and_never_many_at_once() {
-        let (_, places) = pack(&[4 * MIB; 9]);
-        let order = [0, 1, 1, 2, 8, 3, 4].map(|number| places[number]);
-        let reads = plan_in_order(&order);
-        let numbers: Vec<_> = reads.iter().map(|read| read.places.len()).collect();
-        assert_eq!(numbers, [4, 1, 2]);
-        let all: Vec<_> = reads.into_iter().flat_map(|read| read.places).collect();
-        assert_eq!(all, order);
-    }
-
     proptest! {
         #[test]
         fn every_frame_is_read_once_and_inside_its_range(
@@ -239,15 +207,6 @@ mod tests {
         ) {
             let (catalog, places) = pack(&lengths);
             let mut numbers: Vec<_> = picked.iter().map(|pick| pick.index(places.len())).collect();
-            let in_order: Vec<_> = numbers.iter().map(|number| places[*number]).collect();
-            for read in plan_in_order(&in_order) {
-                prop_assert!(read.len <= MAX_RANGE);
-                for place in &read.places {
-                    prop_assert!(read.offset <= place.offset);
-                    let end = place.offset + u64::from(place.entry.stored_len);
-                    prop_assert!(end <= read.end());
-                }
-            }
             numbers.sort_unstable();
             numbers.dedup();
             let wanted: Vec<_> = numbers.iter().map(|number| places[*number]).collect();

@@ -1,5 +1,7 @@
-//! Puts a large file together from its pieces, segment by segment of its recipe, so that memory
-//! holds a few pieces whatever the recipe says.
+//! Puts a large file together from its pieces, segment by segment of its recipe. Each piece is proven
+//! and written to its place as it comes, so that memory holds a few reads whatever the recipe says.
+
+use std::collections::HashMap;
 
 use crate::fs::TempFile;
 use crate::hash::{BlobId, ObjectId, ObjectKind};
@@ -8,7 +10,7 @@ use crate::store;
 
 use super::super::catalog::Located;
 use super::super::decode::Decoded;
-use super::super::reads::{self, Read};
+use super::super::reads::Read;
 use super::super::recipe::{self, Chunk};
 use super::super::{Result, layout};
 use super::Fetch;
@@ -38,7 +40,8 @@ impl Fetch<'_> {
         let Some(root) = self.accept(&place, root) else {
             return Ok(false);
         };
-        let mut temp = self.store.temp()?;
+        let temp = self.store.temp()?;
+        let mut start = 0;
         for (id, len) in root.segments {
             let Some((place, bytes)) = self.read_any(id.into())? else {
                 return Ok(false);
@@ -47,9 +50,10 @@ impl Fetch<'_> {
             let Some(chunks) = self.accept(&place, chunks) else {
                 return Ok(false);
             };
-            if !self.append(&chunks, &mut temp)? {
+            if !self.bring_pieces(&chunks, start, &temp)? {
                 return Ok(false);
             }
+            start += len;
         }
         match self.store.adopt(file, temp) {
             Ok(()) => {
@@ -65,60 +69,35 @@ impl Fetch<'_> {
         }
     }
 
-    /// Appends pieces to a file, reading several ranges at once.
-    fn append(&mut self, chunks: &[Chunk], temp: &mut TempFile) -> Result<bool> {
-        self.sources
-            .search(|sources| chunks.iter().all(|chunk| sources.has(chunk.id.into())))?;
-        let places: Option<Vec<Located>> = chunks
-            .iter()
-            .map(|chunk| self.sources.find(chunk.id.into()))
-            .collect();
-        let Some(places) = places else {
-            return Ok(false);
-        };
-        let reads = reads::plan_in_order(&places);
-        let mut chunks = chunks.iter();
-        for some in reads.chunks(self.link.jobs) {
-            let pieces = reads::map(self.link, some.to_vec(), |read| self.read_pieces(&read))?;
-            for (piece, chunk) in pieces.into_iter().flatten().zip(chunks.by_ref()) {
-                if !self.append_piece(chunk, piece, temp)? {
-                    return Ok(false);
+    /// Writes pieces to their places in a file, in whatever order they come; says whether all came.
+    fn bring_pieces(&mut self, chunks: &[Chunk], start: u64, temp: &TempFile) -> Result<bool> {
+        let mut offsets: HashMap<ObjectId, Vec<u64>> = HashMap::new();
+        let mut offset = start;
+        for chunk in chunks {
+            offsets.entry(chunk.id.into()).or_default().push(offset);
+            offset += chunk.len;
+        }
+        let mut rest: Vec<ObjectId> = offsets.keys().copied().collect();
+        while !rest.is_empty() {
+            self.sources
+                .search(|sources| rest.iter().all(|id| sources.has(*id)))?;
+            let places: Option<Vec<Located>> =
+                rest.iter().map(|id| self.sources.find(*id)).collect();
+            let Some(places) = places else {
+                return Ok(false);
+            };
+            let bad = self.transfer(places, |id, piece| {
+                for offset in &offsets[&id] {
+                    temp.write_all_at(piece, *offset)?;
+                    let bytes = piece.len() as u64;
+                    self.progress.event(Event::Advanced { files: 0, bytes });
                 }
-            }
+                Ok(())
+            })?;
+            rest = bad.iter().map(|place| place.entry.id).collect();
+            self.sources.pass_over(bad);
         }
         Ok(true)
-    }
-
-    fn append_piece(
-        &mut self,
-        chunk: &Chunk,
-        piece: Option<Vec<u8>>,
-        temp: &mut TempFile,
-    ) -> Result<bool> {
-        let piece = match piece {
-            Some(piece) => piece,
-            None => match self.read_any(chunk.id.into())? {
-                Some((_, piece)) => piece,
-                None => return Ok(false),
-            },
-        };
-        if piece.len() as u64 != chunk.len {
-            return Ok(false);
-        }
-        temp.write_all(&piece)?;
-        self.progress.event(Event::Advanced {
-            files: 0,
-            bytes: chunk.len,
-        });
-        Ok(true)
-    }
-
-    fn read_pieces(&self, read: &Read) -> Result<Vec<Option<Vec<u8>>>> {
-        let bytes = self.sources.read(read)?;
-        let places = read.places.iter();
-        Ok(places
-            .map(|place| self.sources.decode(read, place, bytes.as_deref()))
-            .collect())
     }
 
     /// Reads an object from the first place that really has it.
@@ -137,9 +116,9 @@ impl Fetch<'_> {
 
     fn read_one(&self, place: Located) -> Result<Option<Vec<u8>>> {
         self.link.check_interrupt()?;
-        let reads = reads::plan_in_order(&[place]);
-        let pieces = self.read_pieces(&reads[0])?;
-        Ok(pieces.into_iter().flatten().next())
+        let read = Read::new(place);
+        let bytes = self.sources.read(&read)?;
+        Ok(self.sources.decode(&read, &place, bytes.as_deref()))
     }
 
     fn accept<T>(&self, place: &Located, decoded: Decoded<T>) -> Option<T> {

@@ -194,25 +194,30 @@ impl Fetch<'_> {
             if places.is_empty() {
                 return Ok(rest.into_iter().collect());
             }
-            let bad = self.transfer(places)?;
+            let bad = self.transfer(places, |id, raw| self.keep(id, raw))?;
             rest.retain(|id| !self.store.has(*id));
             self.sources.pass_over(bad);
         }
     }
 
-    /// Reads frames into the store; yields those places that did not hold what they should.
-    fn transfer(&self, places: Vec<Located>) -> Result<Vec<Located>> {
+    /// Reads frames and hands over what is in them; yields those places that did not hold what they
+    /// should.
+    fn transfer(
+        &self,
+        places: Vec<Located>,
+        keep: impl Fn(ObjectId, &[u8]) -> Result<()> + Sync,
+    ) -> Result<Vec<Located>> {
         let reads = reads::plan(self.sources.catalog(), places);
         let bad = reads::map(self.link, reads, |read| {
             let bytes = self.sources.read(&read)?;
-            let keep = |place: &Located| -> Result<Option<Located>> {
+            let take = |place: &Located| -> Result<Option<Located>> {
                 let Some(raw) = self.sources.decode(&read, place, bytes.as_deref()) else {
                     return Ok(Some(*place));
                 };
-                self.keep(place.entry.id, &raw)?;
+                keep(place.entry.id, &raw)?;
                 Ok(None)
             };
-            let bad = read.places.par_iter().map(keep);
+            let bad = read.places.par_iter().map(take);
             let bad: Vec<_> = bad.collect::<Result<_>>()?;
             Ok(bad.into_iter().flatten().collect::<Vec<_>>())
         })?;

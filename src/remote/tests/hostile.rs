@@ -185,6 +185,60 @@ fn a_forged_recipe_is_found_out_and_the_next_is_tried() {
     assert_eq!(there.contents(&roots), here.contents(&roots));
 }
 
+/// Recipes that no writer makes: each is named for what is wrong with it, and nothing of it is kept.
+#[test]
+fn a_recipe_that_cannot_be_is_refused() {
+    const MIB: u64 = 1 << 20;
+    let (here, there) = (Clone::new(), Clone::new());
+    let file = here.file("file", &vec![0; 5 << 20]);
+    let Content::File { id, size } = file.content else {
+        panic!("a file is a file");
+    };
+    let chunk = |len| Chunk {
+        id: ChunkId(Digest::of(b"a chunk")),
+        len,
+    };
+    let root = |size| recipe::encode(id, &[chunk(size)]).root;
+    let root_frame = |root| {
+        let id = ObjectId::new(ObjectKind::RecipeRoot, id.0);
+        Frame::encode(id, root).unwrap()
+    };
+    // All of these lengths in one segment, below a root that says it is the file.
+    let recipe = |lengths: &[u64]| {
+        let mut segment = b"ESKR\x01\0\0\0".to_vec();
+        segment.extend_from_slice(&u32::try_from(lengths.len()).unwrap().to_le_bytes());
+        for len in lengths {
+            segment.extend_from_slice(chunk(*len).id.0.as_bytes());
+            decode::put_varint(&mut segment, *len);
+        }
+        let segment = frame(ObjectKind::RecipeSegment, &segment);
+        let mut root = root(size);
+        root[52..84].copy_from_slice(segment.entry.id.digest.as_bytes());
+        vec![segment, root_frame(root)]
+    };
+    for (frames, reason) in [
+        (recipe(&[5 * MIB]), "a chunk is longer than 4 MiB"),
+        (recipe(&[3 * MIB, 3 * MIB]), "its lengths are too large"),
+        (recipe(&[3 * MIB, MIB]), "its lengths are too small"),
+        (recipe(&[4 * MIB, MIB, 0]), "an item has no bytes"),
+        (recipe(&[1; 16_385]), "it has too many chunks"),
+        (
+            vec![root_frame(root(size + 1))],
+            "it is of a file of another length",
+        ),
+    ] {
+        let remote = Shared::default();
+        plant(&remote, &frames);
+        let fetched = there.fetch(&remote.remote(), std::slice::from_ref(&file));
+        assert_eq!((fetched.files, fetched.missing.len()), (0, 1), "{reason}");
+        let [(_, found)] = &fetched.damaged[..] else {
+            panic!("{reason}: {:?}", fetched.damaged);
+        };
+        assert_eq!(found, reason);
+        assert!(there.store.list().unwrap().is_empty());
+    }
+}
+
 /// An index that claims an id for a frame that holds something else.
 #[test]
 fn a_lie_in_an_index_is_found_out() {
