@@ -18,7 +18,7 @@ fn what_is_pushed_can_be_pulled_into_a_fresh_clone() {
     insta::assert_snapshot!(sandbox.esker("push"), @"
     exit: 0
     --- stderr
-    Pushed 6 files to `store`: 97.8 KiB as 2.30 KiB in 5 objects
+    Pushed 6 files to `store`: 97.8 KiB as 2.31 KiB in 5 objects
     ");
     insta::assert_snapshot!(sandbox.esker("push"), @"
     exit: 0

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::chunker::{self, Chunker};
+
 /// The features of the format that this version knows.
 const KNOWN_FEATURES: &[&str] = &[GC_LOG];
 /// Writers look at the log of garbage collection after they have published. Where this is not
@@ -9,8 +11,6 @@ const KNOWN_FEATURES: &[&str] = &[GC_LOG];
 const GC_LOG: &str = "gc-log";
 /// The version of the format that this version reads and writes.
 const VERSION: u32 = 1;
-/// How this version cuts large files.
-const CHUNKER: &str = "fixed-4m";
 
 /// The content of `format.json`, in the order of its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ impl Format {
         Self {
             format: VERSION,
             uuid: uuid.iter().map(|byte| format!("{byte:02x}")).collect(),
-            chunker: CHUNKER.to_owned(),
+            chunker: chunker::DEFAULT.to_owned(),
             features: vec![GC_LOG.to_owned()],
             min_reader: VERSION,
             min_writer: VERSION,
@@ -56,6 +56,12 @@ impl Format {
     /// Whether garbage may be collected there.
     pub(super) fn is_collectable(&self) -> bool {
         self.features.iter().any(|feature| feature == GC_LOG)
+    }
+
+    /// How large files are cut for this remote. One that is not known is a hint for others: readers take
+    /// any cut.
+    pub(super) fn chunker(&self) -> Chunker {
+        Chunker::parse(&self.chunker).unwrap_or_default()
     }
 
     /// One line of JSON.

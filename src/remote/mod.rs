@@ -2,6 +2,7 @@
 //! and a fetch must bring. Unaware of the lock, the workspace and git.
 
 mod catalog;
+mod chunker;
 mod decode;
 mod fetch;
 mod format;

@@ -13,7 +13,7 @@ const ROOT: u8 = 1;
 /// The shortest id and varint together.
 const ITEM_LEN: usize = 33;
 /// A segment may end after so many chunks, where their ids say so.
-const SEGMENT_MIN: usize = 4_096;
+const SEGMENT_MIN: usize = 512;
 /// A segment has at most so many chunks.
 const SEGMENT_MAX: usize = 16_384;
 
@@ -137,7 +137,7 @@ pub(super) fn segment_parts(bytes: &[u8]) -> Decoded<Vec<ChunkId>> {
 fn segment_end(chunks: &[Chunk]) -> usize {
     let is_end = |chunk: &Chunk| {
         let [low, high, ..] = *chunk.id.0.as_bytes();
-        u16::from_le_bytes([low, high]) & 4095 == 0
+        u16::from_le_bytes([low, high]) & 511 == 0
     };
     let last = chunks.len().min(SEGMENT_MAX);
     (SEGMENT_MIN..last)
@@ -306,7 +306,7 @@ mod tests {
         let longest = old.segments.iter().map(|(_, bytes)| bytes.len()).max();
         assert!(longest.unwrap() <= 12 + SEGMENT_MAX * ITEM_LEN);
         let sizes: Vec<_> = old.segments.iter().map(|(_, bytes)| bytes.len()).collect();
-        assert!(sizes.len() > 4, "{sizes:?}");
+        assert!(sizes.len() > 30, "{sizes:?}");
         chunks.insert(100, chunk(70_000, 1));
         let new = encode(golden_file(), &chunks);
         let kept = new

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::fs::{self, Context, TempFile};
 use crate::hash::{BlobId, ChunkId, Digest, Hasher, ObjectId, ObjectKind, PackId};
-use crate::pack::{Frame, MAX_RAW_LEN, PackKind, TARGET_LEN, Writer};
+use crate::pack::{Frame, PackKind, TARGET_LEN, Writer};
 use crate::store;
 
 use super::super::catalog::{Catalog, Located};
@@ -102,15 +102,15 @@ impl Builder<'_> {
         let mut file = self.task.store.open_blob(id)?;
         let mut hasher = Hasher::new();
         let mut chunks = Vec::new();
-        loop {
-            let pieces = read_pieces(&mut file, id)?;
-            if pieces.is_empty() {
-                break;
-            }
-            for piece in &pieces {
-                hasher.update(piece);
-            }
+        let mut uncut = Vec::with_capacity(BATCH_BYTES as usize);
+        let mut is_end = false;
+        while !is_end {
+            is_end = fill(&mut file, &mut uncut, id)?;
+            let pieces = self.task.chunker.cut(&uncut, is_end);
+            let cut = pieces.iter().map(|piece| piece.len()).sum();
+            hasher.update(&uncut[..cut]);
             self.add_pieces(pieces, &mut chunks)?;
+            uncut.drain(..cut);
         }
         let found = hasher.finish();
         if found != id.0 {
@@ -121,10 +121,10 @@ impl Builder<'_> {
     }
 
     /// Packs those pieces that the remote lacks, and lists all of them.
-    fn add_pieces(&mut self, pieces: Vec<Vec<u8>>, chunks: &mut Vec<Chunk>) -> Result<()> {
+    fn add_pieces(&mut self, pieces: Vec<&[u8]>, chunks: &mut Vec<Chunk>) -> Result<()> {
         let named: Vec<_> = pieces
             .into_par_iter()
-            .map(|piece| (ChunkId(Digest::of(&piece)), piece))
+            .map(|piece| (ChunkId(Digest::of(piece)), piece))
             .collect();
         let mut new = Vec::new();
         for (id, piece) in named {
@@ -139,7 +139,7 @@ impl Builder<'_> {
         }
         let frames = new
             .into_par_iter()
-            .map(|(id, piece)| Ok(Frame::encode(id.into(), piece)?))
+            .map(|(id, piece)| Ok(Frame::encode(id.into(), piece.to_vec())?))
             .collect::<Result<Vec<_>>>()?;
         self.add_frames(PackKind::Chunks, frames)
     }
@@ -226,20 +226,14 @@ impl Builder<'_> {
     }
 }
 
-/// Reads the next pieces of a file: as many as are worked on at once, fewer at its end.
-fn read_pieces(file: &mut impl Read, id: BlobId) -> Result<Vec<Vec<u8>>> {
-    let mut pieces = Vec::new();
-    while (pieces.len() * MAX_RAW_LEN) < BATCH_BYTES as usize {
-        let mut piece = Vec::with_capacity(MAX_RAW_LEN);
-        file.take(MAX_RAW_LEN as u64)
-            .read_to_end(&mut piece)
-            .context("read", &PathBuf::from(id.to_string()))?;
-        if piece.is_empty() {
-            break;
-        }
-        pieces.push(piece);
-    }
-    Ok(pieces)
+/// Reads on until as much waits to be cut as is worked on at once; says whether the file ends here.
+fn fill(file: &mut impl Read, uncut: &mut Vec<u8>, id: BlobId) -> Result<bool> {
+    let room = BATCH_BYTES - uncut.len() as u64;
+    let n_read = file
+        .take(room)
+        .read_to_end(uncut)
+        .context("read", &PathBuf::from(id.to_string()))?;
+    Ok((n_read as u64) < room)
 }
 
 /// Parts of a list whose objects together are about as long as is read at once.

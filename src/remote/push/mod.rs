@@ -21,6 +21,7 @@ use crate::path::RelPath;
 use crate::progress::Progress;
 use crate::store::Store;
 
+use super::chunker::Chunker;
 use super::format::{Access, Format};
 use super::gc::log::Log;
 use super::link::Link;
@@ -45,6 +46,7 @@ struct Task<'a> {
     link: &'a Link<'a>,
     store: &'a Store,
     wanted: Vec<&'a Wanted>,
+    chunker: Chunker,
     options: &'a PushOptions<'a>,
     progress: &'a dyn Progress,
 }
@@ -61,18 +63,20 @@ pub(super) fn push(
     progress: &dyn Progress,
 ) -> Result<Pushed> {
     let with_roots = wanted.iter().filter(|lock| !lock.roots.is_empty());
-    let task = Task {
-        link,
-        store,
-        wanted: with_roots.collect(),
-        options,
-        progress,
-    };
-    if task.wanted.is_empty() {
+    let wanted: Vec<_> = with_roots.collect();
+    if wanted.is_empty() {
         return Ok(Pushed::default());
     }
     link.check_writable()?;
     let format = read_format(link)?;
+    let task = Task {
+        link,
+        store,
+        wanted,
+        chunker: format.as_ref().map(Format::chunker).unwrap_or_default(),
+        options,
+        progress,
+    };
     let mut log = Log::default();
     if options.dry_run {
         let survey = match &format {
