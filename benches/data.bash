@@ -13,6 +13,7 @@ note() { notes+=("$*"); }
 check_only() {
     local row rows=$ROWS
     [ "$mode" != pipelines ] || rows=$PIPELINE_ROWS
+    [ "$mode" != chunks ] || rows=$HISTORIES
     for row in ${only//,/ }; do
         [[ " $rows " == *" $row "* ]] || fail "no row \`$row\`; there are: $rows"
     done

