@@ -29,8 +29,7 @@ pub(super) struct Read {
 }
 
 impl Read {
-    /// The range of one frame.
-    pub(super) fn new(place: Located) -> Self {
+    fn new(place: Located) -> Self {
         Self {
             offset: place.offset,
             len: u64::from(place.entry.stored_len),

@@ -1,124 +1,187 @@
-//! Puts a large file together from its pieces, segment by segment of its recipe. Each piece is proven
-//! and written to its place as it comes, so that memory holds a few reads whatever the recipe says.
+//! Puts large files together from their pieces, as their recipes say. Each piece is proven and written
+//! to its place as it comes; memory holds a few reads and a few segments of recipes, whatever these say.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
 
 use crate::fs::TempFile;
-use crate::hash::{BlobId, ObjectId, ObjectKind};
+use crate::hash::{BlobId, ObjectId, ObjectKind, RecipeId};
 use crate::progress::Event;
 use crate::store;
 
 use super::super::catalog::Located;
 use super::super::decode::Decoded;
-use super::super::reads::Read;
-use super::super::recipe::{self, Chunk};
+use super::super::recipe::{self, Chunk, RecipeRoot};
 use super::super::{Result, layout};
 use super::Fetch;
 
+/// So many files are put together at once, and so many segments of their recipes are followed.
+const AT_ONCE: usize = 32;
+
+/// A file that one of its recipes is tried for.
+struct Attempt {
+    /// Where the root of the recipe lies.
+    place: Located,
+    root: RecipeRoot,
+    temp: TempFile,
+    is_broken: bool,
+}
+
+/// A segment of a recipe, and the part of the file that it covers.
+#[derive(Clone, Copy)]
+struct Part {
+    /// The number of the attempt.
+    attempt: usize,
+    start: u64,
+    len: u64,
+    segment: RecipeId,
+}
+
 impl Fetch<'_> {
-    /// Tries every recipe for a file; says whether one of them gave it.
-    pub(super) fn assemble(&mut self, file: BlobId, size: u64) -> Result<bool> {
-        let root_id = ObjectId::new(ObjectKind::RecipeRoot, file.0);
+    /// Puts files together; yields those for which no recipe would do.
+    pub(super) fn assemble(&mut self, files: &[(BlobId, u64)]) -> Result<HashSet<ObjectId>> {
+        let mut lost = HashSet::new();
+        for some in files.chunks(AT_ONCE) {
+            let rest = self.assemble_some(some.to_vec())?;
+            lost.extend(rest.into_iter().map(|(id, _)| ObjectId::from(id)));
+        }
+        Ok(lost)
+    }
+
+    /// Tries one recipe for each file, then the next for those that failed.
+    fn assemble_some(&mut self, mut rest: Vec<(BlobId, u64)>) -> Result<Vec<(BlobId, u64)>> {
         loop {
-            self.sources.search(|sources| sources.has(root_id))?;
-            let Some(place) = self.sources.find(root_id) else {
-                return Ok(false);
-            };
-            if self.try_recipe(file, size, place)? {
-                return Ok(true);
+            self.sources
+                .search(|sources| rest.iter().all(|(id, _)| sources.has(root_of(*id))))?;
+            let roots = rest
+                .iter()
+                .filter_map(|(id, size)| Some((self.sources.find(root_of(*id))?, *size)));
+            let roots: Vec<(Located, u64)> = roots.collect();
+            if roots.is_empty() {
+                return Ok(rest);
             }
-            self.sources.pass_over([place]);
+            let done = self.try_recipes(&roots)?;
+            rest.retain(|(id, _)| !done.contains(id));
+            let places = roots.into_iter().map(|(place, _)| place);
+            let failed = places.filter(|place| !done.contains(&file_of(place)));
+            self.sources.pass_over(failed);
         }
     }
 
-    /// Follows one recipe. The file is proven when it enters the store.
-    fn try_recipe(&mut self, file: BlobId, size: u64, place: Located) -> Result<bool> {
-        let Some(bytes) = self.read_one(place)? else {
-            return Ok(false);
-        };
-        let root = recipe::decode_root(file, size, &bytes);
-        let Some(root) = self.accept(&place, root) else {
-            return Ok(false);
-        };
-        let temp = self.store.temp()?;
-        let mut start = 0;
-        for (id, len) in root.segments {
-            let Some((place, bytes)) = self.read_any(id.into())? else {
-                return Ok(false);
-            };
-            let chunks = recipe::decode_segment(len, &bytes);
-            let Some(chunks) = self.accept(&place, chunks) else {
-                return Ok(false);
-            };
-            if !self.bring_pieces(&chunks, start, &temp)? {
-                return Ok(false);
-            }
-            start += len;
+    /// Follows some recipes, each of another file. A file is proven when it enters the store.
+    fn try_recipes(&mut self, roots: &[(Located, u64)]) -> Result<HashSet<BlobId>> {
+        let mut attempts = self.read_roots(roots)?;
+        let parts: Vec<Part> = (0..)
+            .zip(&attempts)
+            .flat_map(|(number, attempt)| parts_of(number, &attempt.root))
+            .collect();
+        for some in parts.chunks(AT_ONCE) {
+            self.follow(some, &mut attempts)?;
         }
-        match self.store.adopt(file, temp) {
+        let mut done = HashSet::new();
+        for attempt in attempts.into_iter().filter(|attempt| !attempt.is_broken) {
+            let file = attempt.root.file;
+            if self.adopt(attempt)? {
+                done.insert(file);
+            }
+        }
+        Ok(done)
+    }
+
+    fn read_roots(&self, roots: &[(Located, u64)]) -> Result<Vec<Attempt>> {
+        let found = Mutex::new(HashMap::new());
+        let places = roots.iter().map(|(place, _)| *place).collect();
+        self.transfer(places, &|id, raw| {
+            keep_in(&found, id, raw);
+            Ok(())
+        })?;
+        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut attempts = Vec::new();
+        for (place, size) in roots {
+            let bytes = found.get(&place.entry.id);
+            let root = bytes.map(|bytes| recipe::decode_root(file_of(place), *size, bytes));
+            if let Some(root) = root.and_then(|root| self.accept(place, root)) {
+                attempts.push(Attempt {
+                    place: *place,
+                    root,
+                    temp: self.store.temp()?,
+                    is_broken: false,
+                });
+            }
+        }
+        Ok(attempts)
+    }
+
+    /// Writes the pieces of some parts to their places, in whatever order they come.
+    fn follow(&mut self, parts: &[Part], attempts: &mut [Attempt]) -> Result<()> {
+        let parts = parts
+            .iter()
+            .filter(|part| !attempts[part.attempt].is_broken);
+        let parts: Vec<Part> = parts.copied().collect();
+        let segments = self.read_segments(&parts)?;
+        let mut pieces: HashMap<ObjectId, Vec<(usize, u64)>> = HashMap::new();
+        for part in &parts {
+            let attempt = &mut attempts[part.attempt];
+            let Some(chunks) = self.chunks_of(part, attempt, &segments) else {
+                attempt.is_broken = true;
+                continue;
+            };
+            let mut offset = part.start;
+            for chunk in chunks {
+                let places = pieces.entry(chunk.id.into()).or_default();
+                places.push((part.attempt, offset));
+                offset += chunk.len;
+            }
+        }
+        let progress = self.progress;
+        let lost = self.bring(pieces.keys().copied().collect(), |id, piece| {
+            for (attempt, offset) in &pieces[&id] {
+                attempts[*attempt].temp.write_all_at(piece, *offset)?;
+                let bytes = piece.len() as u64;
+                progress.event(Event::Advanced { files: 0, bytes });
+            }
+            Ok(())
+        })?;
+        for (attempt, _) in lost.iter().flat_map(|id| &pieces[id]) {
+            attempts[*attempt].is_broken = true;
+        }
+        Ok(())
+    }
+
+    fn read_segments(&mut self, parts: &[Part]) -> Result<HashMap<ObjectId, Vec<u8>>> {
+        let found = Mutex::new(HashMap::new());
+        let ids: HashSet<ObjectId> = parts.iter().map(|part| part.segment.into()).collect();
+        self.bring(ids.into_iter().collect(), |id, raw| {
+            keep_in(&found, id, raw);
+            Ok(())
+        })?;
+        Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn chunks_of(
+        &self,
+        part: &Part,
+        attempt: &Attempt,
+        segments: &HashMap<ObjectId, Vec<u8>>,
+    ) -> Option<Vec<Chunk>> {
+        let bytes = segments.get(&part.segment.into())?;
+        self.accept(&attempt.place, recipe::decode_segment(part.len, bytes))
+    }
+
+    fn adopt(&self, attempt: Attempt) -> Result<bool> {
+        let file = attempt.root.file;
+        match self.store.adopt(file, attempt.temp) {
             Ok(()) => {
                 self.progress.event(Event::Advanced { files: 1, bytes: 0 });
                 Ok(true)
             }
             Err(store::Error::Mismatch { found, .. }) => {
                 let reason = format!("a recipe for b3:{file} makes b3:{found}");
-                self.note_damage(&place, &reason);
+                self.note_damage(&attempt.place, &reason);
                 Ok(false)
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Writes pieces to their places in a file, in whatever order they come; says whether all came.
-    fn bring_pieces(&mut self, chunks: &[Chunk], start: u64, temp: &TempFile) -> Result<bool> {
-        let mut offsets: HashMap<ObjectId, Vec<u64>> = HashMap::new();
-        let mut offset = start;
-        for chunk in chunks {
-            offsets.entry(chunk.id.into()).or_default().push(offset);
-            offset += chunk.len;
-        }
-        let mut rest: Vec<ObjectId> = offsets.keys().copied().collect();
-        while !rest.is_empty() {
-            self.sources
-                .search(|sources| rest.iter().all(|id| sources.has(*id)))?;
-            let places: Option<Vec<Located>> =
-                rest.iter().map(|id| self.sources.find(*id)).collect();
-            let Some(places) = places else {
-                return Ok(false);
-            };
-            let bad = self.transfer(places, |id, piece| {
-                for offset in &offsets[&id] {
-                    temp.write_all_at(piece, *offset)?;
-                    let bytes = piece.len() as u64;
-                    self.progress.event(Event::Advanced { files: 0, bytes });
-                }
-                Ok(())
-            })?;
-            rest = bad.iter().map(|place| place.entry.id).collect();
-            self.sources.pass_over(bad);
-        }
-        Ok(true)
-    }
-
-    /// Reads an object from the first place that really has it.
-    fn read_any(&mut self, id: ObjectId) -> Result<Option<(Located, Vec<u8>)>> {
-        loop {
-            self.sources.search(|sources| sources.has(id))?;
-            let Some(place) = self.sources.find(id) else {
-                return Ok(None);
-            };
-            if let Some(bytes) = self.read_one(place)? {
-                return Ok(Some((place, bytes)));
-            }
-            self.sources.pass_over([place]);
-        }
-    }
-
-    fn read_one(&self, place: Located) -> Result<Option<Vec<u8>>> {
-        self.link.check_interrupt()?;
-        let read = Read::new(place);
-        let bytes = self.sources.read(&read)?;
-        Ok(self.sources.decode(&read, &place, bytes.as_deref()))
     }
 
     fn accept<T>(&self, place: &Located, decoded: Decoded<T>) -> Option<T> {
@@ -130,4 +193,32 @@ impl Fetch<'_> {
         let key = layout::pack(self.sources.catalog().pack(place).id);
         self.link.note_damage(&key, reason);
     }
+}
+
+/// Where the root of a recipe for a file is looked for.
+fn root_of(file: BlobId) -> ObjectId {
+    ObjectId::new(ObjectKind::RecipeRoot, file.0)
+}
+
+fn file_of(root: &Located) -> BlobId {
+    BlobId(root.entry.id.digest)
+}
+
+fn parts_of(attempt: usize, root: &RecipeRoot) -> impl Iterator<Item = Part> {
+    let segments = root.segments.iter();
+    segments.scan(0, move |next, (segment, len)| {
+        let start = *next;
+        *next += len;
+        Some(Part {
+            attempt,
+            start,
+            len: *len,
+            segment: *segment,
+        })
+    })
+}
+
+fn keep_in(found: &Mutex<HashMap<ObjectId, Vec<u8>>>, id: ObjectId, raw: &[u8]) {
+    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+    found.insert(id, raw.to_vec());
 }

@@ -108,7 +108,7 @@ impl Fetch<'_> {
         while !self.nodes.is_empty() {
             let nodes = std::mem::take(&mut self.nodes);
             let ids = nodes.iter().map(|id| ObjectId::from(*id)).collect();
-            let lost = self.bring(ids)?;
+            let lost = self.keep_all(ids)?;
             let came = nodes
                 .iter()
                 .filter(|id| !lost.contains(&ObjectId::from(**id)));
@@ -169,20 +169,31 @@ impl Fetch<'_> {
         let (whole, mut rest): (Vec<_>, Vec<_>) = files
             .iter()
             .partition(|(id, _)| self.sources.has((*id).into()));
-        let lost = self.bring(whole.iter().map(|(id, _)| (*id).into()).collect())?;
+        let lost = self.keep_all(whole.iter().map(|(id, _)| (*id).into()).collect())?;
         rest.extend(whole.iter().filter(|(id, _)| lost.contains(&(*id).into())));
-        let mut lost = HashSet::new();
-        for (id, size) in rest {
-            if !self.assemble(id, size)? {
-                lost.insert(id.into());
-            }
-        }
-        Ok(lost)
+        self.assemble(&rest)
     }
 
-    /// Brings objects into the store, each from the first place that really has it. Yields those
-    /// that no place has.
-    fn bring(&mut self, ids: Vec<ObjectId>) -> Result<HashSet<ObjectId>> {
+    /// Brings objects into the store; yields those that no place has.
+    fn keep_all(&mut self, ids: Vec<ObjectId>) -> Result<HashSet<ObjectId>> {
+        let (store, progress) = (self.store, self.progress);
+        self.bring(ids, |id, raw| {
+            store.put(id.kind, raw)?;
+            if id.kind == ObjectKind::Blob {
+                let bytes = raw.len() as u64;
+                progress.event(Event::Advanced { files: 1, bytes });
+            }
+            Ok(())
+        })
+    }
+
+    /// Brings objects, each from the first place that really has it, and hands them over in any order.
+    /// Yields those that no place has.
+    fn bring(
+        &mut self,
+        ids: Vec<ObjectId>,
+        keep: impl Fn(ObjectId, &[u8]) -> Result<()> + Sync,
+    ) -> Result<HashSet<ObjectId>> {
         let mut rest = ids;
         loop {
             self.sources
@@ -194,8 +205,9 @@ impl Fetch<'_> {
             if places.is_empty() {
                 return Ok(rest.into_iter().collect());
             }
-            let bad = self.transfer(places, |id, raw| self.keep(id, raw))?;
-            rest.retain(|id| !self.store.has(*id));
+            let bad = self.transfer(places, &keep)?;
+            let again: HashSet<ObjectId> = bad.iter().map(|place| place.entry.id).collect();
+            rest.retain(|id| again.contains(id) || !self.sources.has(*id));
             self.sources.pass_over(bad);
         }
     }
@@ -205,7 +217,7 @@ impl Fetch<'_> {
     fn transfer(
         &self,
         places: Vec<Located>,
-        keep: impl Fn(ObjectId, &[u8]) -> Result<()> + Sync,
+        keep: &(impl Fn(ObjectId, &[u8]) -> Result<()> + Sync),
     ) -> Result<Vec<Located>> {
         let reads = reads::plan(self.sources.catalog(), places);
         let bad = reads::map(self.link, reads, |read| {
@@ -222,16 +234,5 @@ impl Fetch<'_> {
             Ok(bad.into_iter().flatten().collect::<Vec<_>>())
         })?;
         Ok(bad.into_iter().flatten().collect())
-    }
-
-    fn keep(&self, id: ObjectId, raw: &[u8]) -> Result<()> {
-        self.store.put(id.kind, raw)?;
-        if id.kind == ObjectKind::Blob {
-            self.progress.event(Event::Advanced {
-                files: 1,
-                bytes: raw.len() as u64,
-            });
-        }
-        Ok(())
     }
 }

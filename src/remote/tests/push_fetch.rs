@@ -188,6 +188,25 @@ fn a_file_that_repeats_itself_is_sent_once() {
     assert_eq!(there.contents(&roots), here.contents(&roots));
 }
 
+/// Recipes are read together, and so are the pieces of several files.
+#[test]
+fn many_large_files_are_fetched_in_few_requests() {
+    let (here, there) = (Clone::new(), Clone::new());
+    let remote = Shared::default();
+    let file = |number: u64| {
+        let bytes = noise(number, 4_200_000 + number as usize);
+        here.file(&format!("{number:02}"), &bytes)
+    };
+    let roots: Vec<Root> = (0..9).map(file).collect();
+    here.push(&remote.remote(), &roots);
+    remote.count_requests();
+    let fetched = there.fetch(&remote.remote(), &roots);
+    assert_eq!((fetched.files, fetched.damaged), (9, vec![]));
+    let requests = remote.count_requests();
+    assert!(requests <= 9, "{requests}");
+    assert_eq!(there.contents(&roots), here.contents(&roots));
+}
+
 #[test]
 fn several_locks_share_their_packs() {
     let (here, there) = (Clone::new(), Clone::new());
