@@ -94,6 +94,11 @@ impl PackEntries {
         }
     }
 
+    /// Whether this is the pack that a snapshot names.
+    pub(super) fn is(&self, pack: &PackRef) -> bool {
+        (self.id, self.size) == (pack.id, pack.size) && self.entries.len() == pack.count as usize
+    }
+
     /// A pack that a snapshot names, with the index that was read from it.
     pub(super) fn of(pack: &PackRef, index: &pack::Index) -> Self {
         Self {

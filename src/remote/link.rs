@@ -18,6 +18,7 @@ use crate::progress::Interrupt;
 
 use super::format::{Access, Format, Refusal};
 use super::gc::log::{Log, Record, UNKNOWN_KIND};
+use super::reads::cost;
 use super::segment::{self, PackEntries};
 use super::snapshot::{PackRef, Snapshot};
 use super::transport::{Body, Listed, Transport, Writing};
@@ -361,11 +362,46 @@ impl<'a> Link<'a> {
 
     /// All index segments.
     pub(super) fn segments(&self) -> Result<Vec<PackEntries>> {
+        self.read_segments(self.listed_segments()?)
+    }
+
+    /// What these packs hold, as far as it can be read: from the index of each, or from the index
+    /// segments, whichever is less to ask for and to read.
+    pub(super) fn entries(&self, packs: Vec<PackRef>) -> Result<Vec<PackEntries>> {
+        let mut rest: BTreeMap<_, _> = packs.into_iter().map(|pack| (pack.id, pack)).collect();
+        let mut entries = Vec::new();
+        // The list and one segment are two requests.
+        if rest.len() > 2 {
+            let listed = self.listed_segments()?;
+            let of_segments = listed.iter().map(|segment| segment.size);
+            let of_packs = rest.values().map(|pack| pack::tail_len(pack.count));
+            if cost(of_segments) < cost(of_packs) {
+                entries = self.read_segments(listed)?;
+                entries.retain(|pack| rest.get(&pack.id).is_some_and(|wanted| pack.is(wanted)));
+                entries.iter().for_each(|pack| drop(rest.remove(&pack.id)));
+            }
+        }
+        let read = self.map(rest.into_values().collect(), |pack| {
+            let index = self.index(&pack)?;
+            Ok(index.map(|index| PackEntries::of(&pack, &index)))
+        })?;
+        entries.extend(read.into_iter().flatten());
+        Ok(entries)
+    }
+
+    fn listed_segments(&self) -> Result<Vec<Listed>> {
         if !self.transport().can_list() {
             return Ok(Vec::new());
         }
-        let read = self.segments_by_key()?.into_iter();
-        Ok(read.flat_map(|(_, packs)| packs).collect())
+        self.transport().list(layout::SEGMENTS)
+    }
+
+    fn read_segments(&self, listed: Vec<Listed>) -> Result<Vec<PackEntries>> {
+        let ids = listed
+            .iter()
+            .filter_map(|object| layout::parse_segment(&object.key));
+        let read = self.map(ids.collect(), |id| self.segment(id))?;
+        Ok(read.into_iter().flatten().collect())
     }
 
     /// The index of a pack, read from its end alone.

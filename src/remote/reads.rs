@@ -55,6 +55,11 @@ impl Read {
     }
 }
 
+/// What it costs to read objects of these lengths: each is a request as well.
+pub(super) fn cost(lengths: impl Iterator<Item = u64>) -> u64 {
+    lengths.map(|length| length + MAX_GAP).sum()
+}
+
 /// Plans the reads for frames in any order.
 pub(super) fn plan(catalog: &Catalog, places: Vec<Located>) -> Vec<Read> {
     let mut by_pack: BTreeMap<u32, Vec<Located>> = BTreeMap::new();

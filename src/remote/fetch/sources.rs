@@ -11,7 +11,6 @@ use super::super::catalog::{Catalog, Located, may_hold_meta};
 use super::super::gc::log::Log;
 use super::super::link::Link;
 use super::super::reads::{self, Read};
-use super::super::segment::PackEntries;
 use super::super::snapshot::{PackRef, Roots, Snapshot};
 use super::super::{Result, Root, layout};
 
@@ -199,11 +198,8 @@ impl<'a> Sources<'a> {
         let (now, later): (BTreeMap<_, _>, BTreeMap<_, _>) =
             pending.into_iter().partition(|(_, pack)| which(pack));
         self.pending = later;
-        let read = self.link.map(now.into_values().collect(), |pack| {
-            let index = self.link.index(&pack)?;
-            Ok(index.map(|index| PackEntries::of(&pack, &index)))
-        })?;
-        self.catalog.extend(read.into_iter().flatten());
+        let read = self.link.entries(now.into_values().collect())?;
+        self.catalog.extend(read);
         Ok(())
     }
 }

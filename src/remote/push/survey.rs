@@ -87,11 +87,7 @@ impl Survey {
 
     /// Reads the indexes of packs, so that what they hold is known one by one.
     fn read_indexes(&mut self, task: &Task<'_>, packs: Vec<PackRef>) -> Result<()> {
-        let read = task.link.map(packs, |pack| {
-            let index = task.link.index(&pack)?;
-            Ok(index.map(|index| PackEntries::of(&pack, &index)))
-        })?;
-        self.held.extend(read.into_iter().flatten());
+        self.held.extend(task.link.entries(packs)?);
         Ok(())
     }
 }

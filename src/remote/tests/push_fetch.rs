@@ -188,6 +188,32 @@ fn a_file_that_repeats_itself_is_sent_once() {
     assert_eq!(there.contents(&roots), here.contents(&roots));
 }
 
+/// The chunks of a file that was edited often lie in many packs; neither what these hold nor the chunks
+/// themselves are asked for one by one.
+#[test]
+fn a_file_of_many_versions_takes_few_requests() {
+    let (here, there) = (Clone::new(), Clone::new());
+    let remote = Shared::default();
+    let mut bytes = noise(1, 20_000_000);
+    let mut bases: Vec<Vec<Root>> = Vec::new();
+    for version in 0..6 {
+        remote.count_requests();
+        for place in (1..20).map(|place| place * 1_000_000 + version * 10_000) {
+            bytes[place] ^= 1;
+        }
+        let roots = vec![here.file("large", &bytes)];
+        here.push_with(&remote.remote(), &[&roots], &bases, false)
+            .unwrap();
+        bases.insert(0, roots);
+        let requests = remote.count_requests();
+        assert!(requests <= 11 + 3 * version, "{requests} for {version}");
+    }
+    there.fetch(&remote.remote(), &bases[0]);
+    let requests = remote.count_requests();
+    assert!(requests <= 20, "{requests}");
+    assert_eq!(there.contents(&bases[0]), here.contents(&bases[0]));
+}
+
 /// Recipes are read together, and so are the pieces of several files.
 #[test]
 fn many_large_files_are_fetched_in_few_requests() {
