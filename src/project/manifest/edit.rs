@@ -1,8 +1,8 @@
-//! Changes `[remote.NAME]` in the text of an `esker.toml`. The lines that need no change keep
-//! their bytes, comments, order and line ends.
+//! Changes `[remote.NAME]` in the text of an `esker.toml`. The lines that need
+//! no change keep their bytes, comments, order and line ends.
 //!
-//! Remotes with lines of their own are edited line by line, since the parser gives up the
-//! comments above a key that it removes. Only remotes inside an inline table go through it.
+//! Tables with lines of their own are edited line by line, since the parser gives up the
+//! comments above a key that it removes. Only what stands inside an inline table goes through it.
 
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ use crate::project::source::{Section, Source, complaint};
 pub fn with_remote(text: &str, name: &str, remote: &RemoteSpec) -> Result<String> {
     check(name, remote)?;
     let (mark, body) = split_mark(text);
-    let mut edited = set_remote(body, name, remote)?;
+    let mut edited = set_table(body, "remote", name, &fields(remote))?;
     if remote.default {
         for other in other_defaults(&edited, name)? {
             edited = drop_default(&edited, &other)?;
@@ -62,7 +62,7 @@ pub fn without_remote(text: &str, name: &str) -> Result<Option<String>> {
     }
     let edited = match lines_of_remote(body, &document, name) {
         Some(changes) => apply(body, changes),
-        None => through_parser(body, |remotes| {
+        None => through_parser(body, "remote", |remotes| {
             remotes.remove(name);
         })?,
     };
@@ -72,6 +72,9 @@ pub fn without_remote(text: &str, name: &str) -> Result<Option<String>> {
 
 /// New text for a part of the old.
 type Change = (Range<usize>, String);
+
+/// The keys of a table in order, each with its value; `None` is to be absent.
+type Field = (&'static str, Option<Value>);
 
 fn check(name: &str, remote: &RemoteSpec) -> Result<()> {
     let refuse = |message: String| Err(complaint(MANIFEST, &message, None));
@@ -87,22 +90,23 @@ fn check(name: &str, remote: &RemoteSpec) -> Result<()> {
     Ok(())
 }
 
-fn set_remote(body: &str, name: &str, remote: &RemoteSpec) -> Result<String> {
+/// Makes `[section.NAME]` say what `fields` say; a new one stands below its siblings.
+fn set_table(body: &str, section: &str, name: &str, fields: &[Field]) -> Result<String> {
     let document = Source::new(MANIFEST, body).parse()?;
-    if !document.contains_key("remote") {
-        return Ok(appended(body, name, remote));
+    if !document.contains_key(section) {
+        return Ok(appended(body, &format!("{section}.{name}"), fields));
     }
-    let changes = table_of(&document, name).and_then(|table| changes(body, table, remote));
+    let changes = table_of(&document, section, name).and_then(|table| changes(body, table, fields));
     if let Some(changes) = changes {
         return Ok(apply(body, changes));
     }
-    through_parser(body, |remotes| {
-        match remotes.get_mut(name).and_then(Item::as_table_like_mut) {
-            Some(table) => fill(table, remote),
+    through_parser(body, section, |tables| {
+        match tables.get_mut(name).and_then(Item::as_table_like_mut) {
+            Some(table) => fill(table, fields),
             None => {
                 let mut table = Table::new();
-                fill(&mut table, remote);
-                remotes.insert(name, Item::Table(table));
+                fill(&mut table, fields);
+                tables.insert(name, Item::Table(table));
             }
         }
     })
@@ -121,22 +125,23 @@ fn other_defaults(body: &str, name: &str) -> Result<Vec<String>> {
 
 fn drop_default(body: &str, name: &str) -> Result<String> {
     let document = Source::new(MANIFEST, body).parse()?;
-    let entry = table_of(&document, name).and_then(|table| table.get_key_value("default"));
+    let table = table_of(&document, "remote", name);
+    let entry = table.and_then(|table| table.get_key_value("default"));
     if let Some(lines) = entry.and_then(|(key, item)| entry_lines(body, key, item)) {
         return Ok(apply(body, vec![(lines, String::new())]));
     }
-    through_parser(body, |remotes| {
+    through_parser(body, "remote", |remotes| {
         let table = remotes.get_mut(name).and_then(Item::as_table_like_mut);
         table.and_then(|table| table.remove("default"));
     })
 }
 
-/// A remote that is written in lines of its own, under a header or with dotted keys.
-fn table_of<'a>(document: &'a Document<&str>, name: &str) -> Option<&'a Table> {
-    document.get("remote")?.as_table()?.get(name)?.as_table()
+/// A table that is written in lines of its own, under a header or with dotted keys.
+fn table_of<'a>(document: &'a Document<&str>, section: &str, name: &str) -> Option<&'a Table> {
+    document.get(section)?.as_table()?.get(name)?.as_table()
 }
 
-fn fields(remote: &RemoteSpec) -> [(&'static str, Option<Value>); 6] {
+fn fields(remote: &RemoteSpec) -> [Field; 6] {
     let text = |value: &Option<String>| value.as_deref().map(Value::from);
     [
         ("url", Some(remote.url.as_str().into())),
@@ -148,9 +153,9 @@ fn fields(remote: &RemoteSpec) -> [(&'static str, Option<Value>); 6] {
     ]
 }
 
-/// The changes that make the lines of a table say what `remote` says; new keys stand last,
+/// The changes that make the lines of a table say what `fields` say; new keys stand last,
 /// written like the key before them.
-fn changes(body: &str, table: &Table, remote: &RemoteSpec) -> Option<Vec<Change>> {
+fn changes(body: &str, table: &Table, fields: &[Field]) -> Option<Vec<Change>> {
     let mut end = line_end(body, table.span()?.end);
     let mut prefix = "";
     for (name, item) in table {
@@ -163,9 +168,9 @@ fn changes(body: &str, table: &Table, remote: &RemoteSpec) -> Option<Vec<Change>
     }
     let newline = newline_of(body);
     let (mut changes, mut added) = (Vec::new(), String::new());
-    for (name, value) in fields(remote) {
+    for (name, value) in fields {
         match (table.get_key_value(name), value) {
-            (Some((_, item)), Some(value)) if is_same(item, &value) => {}
+            (Some((_, item)), Some(value)) if is_same(item, value) => {}
             (Some((_, item)), Some(value)) => {
                 changes.push((item.as_value()?.span()?, value.to_string()));
             }
@@ -242,10 +247,25 @@ fn newline_of(body: &str) -> &'static str {
     }
 }
 
+/// Whether a key has this value, however it is written.
 fn is_same(item: &Item, value: &Value) -> bool {
-    let text = item.as_str().is_some() && item.as_str() == value.as_str();
-    let flag = item.as_bool().is_some() && item.as_bool() == value.as_bool();
-    text || flag
+    item.as_value().is_some_and(|found| is_equal(found, value))
+}
+
+fn is_equal(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::String(one), Value::String(other)) => one.value() == other.value(),
+        (Value::Boolean(one), Value::Boolean(other)) => one.value() == other.value(),
+        (Value::Array(one), Value::Array(other)) => {
+            let mut pairs = one.iter().zip(other);
+            one.len() == other.len() && pairs.all(|(one, other)| is_equal(one, other))
+        }
+        (Value::InlineTable(one), Value::InlineTable(other)) => {
+            let has = |(key, value)| one.get(key).is_some_and(|found| is_equal(found, value));
+            one.len() == other.len() && other.iter().all(has)
+        }
+        _ => false,
+    }
 }
 
 /// Changes apply from the last to the first, so that none moves another.
@@ -258,8 +278,8 @@ fn apply(body: &str, mut changes: Vec<Change>) -> String {
     edited
 }
 
-/// The first remote goes to the end, below the comments that stand there.
-fn appended(body: &str, name: &str, remote: &RemoteSpec) -> String {
+/// The first table of its kind goes to the end, below the comments that stand there.
+fn appended(body: &str, title: &str, fields: &[Field]) -> String {
     let newline = newline_of(body);
     let mut edited = body.to_owned();
     if !edited.is_empty() && !edited.ends_with('\n') {
@@ -273,8 +293,8 @@ fn appended(body: &str, name: &str, remote: &RemoteSpec) -> String {
     {
         edited += newline;
     }
-    edited += &format!("[remote.{name}]{newline}");
-    for (key, value) in fields(remote) {
+    edited += &format!("[{title}]{newline}");
+    for (key, value) in fields {
         if let Some(value) = value {
             edited += &format!("{key} = {value}{newline}");
         }
@@ -284,23 +304,31 @@ fn appended(body: &str, name: &str, remote: &RemoteSpec) -> String {
 
 /// Lets the parser edit. It turns line ends into `\n`, so it works on a text that has no
 /// others, and [`splice`] brings them back.
-fn through_parser(body: &str, edit: impl FnOnce(&mut dyn TableLike)) -> Result<String> {
+fn through_parser(
+    body: &str,
+    section: &str,
+    edit: impl FnOnce(&mut dyn TableLike),
+) -> Result<String> {
     let plain = body.replace("\r\n", "\n");
     let mut document = Source::new(MANIFEST, &plain).parse()?.into_mut();
-    let remotes = document.get_mut("remote").and_then(Item::as_table_like_mut);
-    let Some(remotes) = remotes else {
-        return Err(complaint(MANIFEST, "`remote` must be a table", None));
+    let table = document.get_mut(section).and_then(Item::as_table_like_mut);
+    let Some(table) = table else {
+        let message = format!("`{section}` must be a table");
+        return Err(complaint(MANIFEST, &message, None));
     };
-    edit(remotes);
+    edit(table);
     Ok(splice(body, &document.to_string()))
 }
 
-fn fill(table: &mut dyn TableLike, remote: &RemoteSpec) {
-    for (key, value) in fields(remote) {
-        let Some(mut value) = value else {
+fn fill(table: &mut dyn TableLike, fields: &[Field]) {
+    for (key, value) in fields {
+        let Some(mut value) = value.clone() else {
             table.remove(key);
             continue;
         };
+        if table.get(key).is_some_and(|old| is_same(old, &value)) {
+            continue;
+        }
         match table.get_mut(key).and_then(Item::as_value_mut) {
             Some(old) => {
                 *value.decor_mut() = old.decor().clone();
