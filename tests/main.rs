@@ -82,6 +82,8 @@ mod scenarios;
 #[cfg(test)]
 mod shared_store;
 #[cfg(test)]
+mod stage;
+#[cfg(test)]
 mod status;
 #[cfg(test)]
 mod tumours;

@@ -85,6 +85,12 @@ pub enum Error {
         /// Where it was looked for.
         searched: Vec<String>,
     },
+    /// `stage add` of a stage that is there.
+    #[error("a stage `{0}` exists already")]
+    StageExists(String),
+    /// `stage add` of what would make no sense of `esker.toml`.
+    #[error(transparent)]
+    StageNotWritten(Box<Error>),
     /// A project's text cannot be read.
     #[error(transparent)]
     Project(#[from] crate::project::Error),

@@ -142,7 +142,7 @@ impl Command {
             Self::Ls(args) => &args.everywhere,
             Self::Du(args) => &args.everywhere,
             Self::Lock(args) => &args.everywhere,
-            Self::Stage(args) => &args.everywhere,
+            Self::Stage(args) => return args.everywhere(),
             Self::Repro(args) => &args.everywhere,
             Self::Dag(args) => &args.everywhere,
             Self::Diff(args) => &args.everywhere,

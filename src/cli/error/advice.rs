@@ -23,6 +23,9 @@ pub(super) fn advise(error: &Error) -> CliError {
         Error::Workspace(error) => workspace_error(error, text),
         Error::Pipeline(error) => pipeline_error(error, text),
         Error::Remote(error) => remote::remote_error(error, text),
+        Error::StageNotWritten(error) => {
+            advise(error).detail("`esker.toml` would say so; nothing was written")
+        }
         Error::Interrupted => CliError::new("E0904", INTERRUPTED, text)
             .detail("what was finished is kept; run it again to go on"),
         _ => own_error(error, text),
@@ -65,6 +68,11 @@ fn own_error(error: &Error, text: String) -> CliError {
             typed,
             ..
         } => unknown_param(text, typed, having.first(), suggestion.as_deref()),
+        Error::StageExists(name) => CliError::new("E0216", CANNOT, text)
+            .detail("nothing was changed")
+            .hint(format!(
+                "change `[stage.{name}]` in esker.toml, or replace all of it with `--force`"
+            )),
         Error::NothingToCommit { stage, .. } => CliError::new("E0211", CANNOT, text)
             .hint(format!("run it instead: esker repro {stage}")),
         Error::DataChanged(paths) => CliError::new("E0308", NO, text)

@@ -1,8 +1,12 @@
-//! Changes `[remote.NAME]` in the text of an `esker.toml`. The lines that need
+//! Changes `[remote.NAME]` and `[stage.NAME]` in the text of an `esker.toml`. The lines that need
 //! no change keep their bytes, comments, order and line ends.
 //!
 //! Tables with lines of their own are edited line by line, since the parser gives up the
 //! comments above a key that it removes. Only what stands inside an inline table goes through it.
+
+mod stage;
+
+pub use stage::{OutDraft, StageDraft, with_stage};
 
 use std::ops::Range;
 

@@ -12,7 +12,9 @@ mod stage;
 mod template;
 mod written;
 
-pub use edit::{with_remote, with_renamed_remote, without_remote};
+pub use edit::{
+    OutDraft, StageDraft, with_remote, with_renamed_remote, with_stage, without_remote,
+};
 pub use fill::split_param;
 pub use written::{
     Axis, CLOSING, Combination, Matrix, OPENING, Slot, Written, WrittenCommand, WrittenStage,

@@ -292,3 +292,145 @@ fn a_place_that_sees_keys_is_known_by_its_origin() {
         assert_eq!(endpoint(url, endpoint_url).as_deref(), expected, "{url}");
     }
 }
+
+fn train() -> StageDraft {
+    let text = |text: &str| text.to_owned();
+    StageDraft {
+        desc: Some(text("Fit \"it\"")),
+        cmd: text("python src/train.py\npython src/test.py"),
+        wdir: None,
+        deps: vec![text("src/train.py"), text("@prepare")],
+        params: vec![text("train.lr")],
+        outs: vec![
+            OutDraft {
+                path: text("model.pkl"),
+                keep: false,
+                store: true,
+            },
+            OutDraft {
+                path: text("log"),
+                keep: true,
+                store: false,
+            },
+        ],
+        env: [(text("N"), text("1"))].into(),
+        needs: vec![text("setup")],
+        always: true,
+    }
+}
+
+#[test]
+fn a_stage_is_added_to_any_text() {
+    let block = "[stage.train]\ndesc = 'Fit \"it\"'\ncmd = \"\"\"\npython src/train.py\npython src/test.py\"\"\"\n\
+        deps = [\"src/train.py\", \"@prepare\"]\nparams = [\"train.lr\"]\n\
+        outs = [\"model.pkl\", { path = \"log\", keep = true, store = false }]\nenv = { N = \"1\" }\n\
+        always = true\nneeds = [\"setup\"]\n";
+    let text = with_stage(TWO, "train", &train(), &[]).unwrap();
+    assert_eq!(text, format!("{TWO}\n\n{block}"));
+    // Among others, after the last of them, with its own tables.
+    let stages = "[stage.a]\ncmd = 'a'\n[stage.a.env]\nX = '1' # one\n";
+    let more = format!("{}{stages}# Before.\n[env]\nset = {{}}\n", with_project(""));
+    let text = with_stage(&more, "train", &train(), &[]).unwrap();
+    assert_eq!(text, more.replace(stages, &format!("{stages}\n{block}")));
+    // Inside of one table.
+    let inline = format!(
+        "stage = {{ a = {{ cmd = 'a' }} }} # all\n{}",
+        with_project("")
+    );
+    let text = with_stage(&inline, "train", &train(), &[]).unwrap();
+    let stages = Manifest::parse(&text).unwrap().stages;
+    assert_eq!(stages.len(), 2);
+    assert!(text.contains(" # all\n") && stages["train"].always);
+}
+
+#[test]
+fn a_stage_that_is_replaced_keeps_what_is_the_same() {
+    let old = with_project(
+        "# Why.\n[stage.train] # here\ncmd = 'old' # slow\n# A matrix.\nmatrix.m = [1]\nneeds = [\n  'setup', # first\n]\n\
+         timeout = '1h'\n[stage.train.env]\nN = '2'\n\n[remote.r]\nurl = '/r'\n",
+    );
+    let draft = StageDraft {
+        cmd: "new".to_owned(),
+        needs: vec!["setup".to_owned()],
+        ..StageDraft::default()
+    };
+    let text = with_stage(&old, "train", &draft, &[]).unwrap();
+    for kept in [
+        "# Why.\n[stage.train] # here\n",
+        "# slow\n",
+        "  'setup', # first\n",
+        "\n[remote.r]\n",
+    ] {
+        assert!(text.contains(kept), "{kept}\n{text}");
+    }
+    for gone in ["old", "matrix.m", "timeout", "env"] {
+        assert!(!text.contains(gone), "{gone}\n{text}");
+    }
+    assert_eq!(with_stage(&text, "train", &draft, &[]).unwrap(), text);
+}
+
+#[test]
+fn metrics_files_join_those_that_are_there() {
+    let draft = StageDraft {
+        cmd: "x".to_owned(),
+        ..StageDraft::default()
+    };
+    let table = [
+        ("", "\n[metrics]\nfiles = [\"m.json\", \"n.json\"]\n"),
+        (
+            "[metrics]\ngoal.auc = 'max' # up\n",
+            "[metrics]\ngoal.auc = 'max' # up\nfiles = [\"m.json\", \"n.json\"]\n",
+        ),
+        (
+            "[metrics]\nfiles = [ 'a', # one\n 'b' ] # all\n",
+            "[metrics]\nfiles = [ 'a', # one\n 'b', \"m.json\", \"n.json\" ] # all\n",
+        ),
+        (
+            "[metrics]\nfiles = [\n  'a', # one\n  'b' # two\n]\n",
+            "[metrics]\nfiles = [\n  'a', # one\n  'b', # two\n  \"m.json\",\n  \"n.json\",\n]\n",
+        ),
+        (
+            "metrics = { goal = { auc = 'max' } } # all\n",
+            "metrics = { goal = { auc = 'max' } , files = [\"m.json\", \"n.json\"] } # all\n",
+        ),
+        (
+            "[metrics]\nfiles = []\n",
+            "[metrics]\nfiles = [\"m.json\", \"n.json\"]\n",
+        ),
+        (
+            "[metrics]\r\nfiles = ['a']\r\n",
+            "[metrics]\r\nfiles = ['a', \"m.json\", \"n.json\"]\r\n",
+        ),
+    ];
+    let files = ["m.json".to_owned(), "n.json".to_owned()];
+    for (old, new) in table {
+        let old = with_project_last(old);
+        let text = with_stage(&old, "s", &draft, &files).unwrap();
+        assert!(text.contains(new), "{old:?}\n{text:?}");
+        assert_eq!(Manifest::parse(&text).unwrap().stages.len(), 1);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_of_a_stage_comes_back_or_is_refused(cmd: String, dep: String, out: String, desc: String, name in "[a-y ]{0,3}") {
+        let draft = StageDraft {
+            cmd,
+            desc: Some(desc),
+            deps: vec![dep],
+            outs: vec![OutDraft { path: out, keep: false, store: true }],
+            ..StageDraft::default()
+        };
+        for old in [with_project(""), TWO.to_owned(), with_project("[stage.z]\r\ncmd = 'z'\r\n")] {
+            let Ok(text) = with_stage(&old, &name, &draft, &[]) else {
+                continue;
+            };
+            let stages = Manifest::parse(&text).unwrap().stages;
+            prop_assert_eq!(&stages[&name].cmd.texts()[0].text, &draft.cmd);
+            prop_assert_eq!(&stages[&name].deps[0].text, &draft.deps[0]);
+            prop_assert_eq!(stages[&name].desc.as_ref(), draft.desc.as_ref());
+            let rest = old.trim_end();
+            prop_assert!(text.contains(rest), "{}", text);
+        }
+    }
+}
