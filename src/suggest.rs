@@ -34,6 +34,21 @@ pub fn closest_path<'a>(
     })
 }
 
+/// Like [`closest`], and a dotted key that only lies in another table is near, too.
+pub fn closest_key<'a>(
+    wanted: &str,
+    known: impl IntoIterator<Item = &'a str> + Clone,
+) -> Option<&'a str> {
+    closest(wanted, known.clone()).or_else(|| {
+        let name = last_segment(wanted);
+        known.into_iter().find(|key| last_segment(key) == name)
+    })
+}
+
+fn last_segment(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
+}
+
 /// How alike two texts are, up to 1; `None` if they are not.
 fn likeness(wanted: &str, name: &str) -> Option<f64> {
     let name = name.to_lowercase();
@@ -80,6 +95,20 @@ mod tests {
     #[test]
     fn equally_near_names_are_chosen_by_name() {
         assert_eq!(closest("abc", ["abe", "abd"]), Some("abd"));
+    }
+
+    #[test]
+    fn a_key_may_have_lost_its_table() {
+        let known = ["train", "train.lr", "train.epochs"];
+        let table = [
+            ("lr", Some("train.lr")),
+            ("model.epochs", Some("train.epochs")),
+            ("train.epoch", Some("train.epochs")),
+            ("depth", None),
+        ];
+        for (wanted, found) in table {
+            assert_eq!(closest_key(wanted, known), found, "{wanted}");
+        }
     }
 
     #[test]

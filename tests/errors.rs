@@ -223,7 +223,98 @@ fn a_params_file_that_cannot_be_read() {
     exit: 2
     --- stderr
     error[E0210]: cannot parse `params.yaml`: line 2, column 1: while parsing a node, did not find expected node content
+      params.yaml:2
+                      ^
     ");
+}
+
+#[test]
+fn a_params_file_of_each_format_is_shown_where_it_breaks() {
+    let sandbox = Sandbox::pipeline();
+    sandbox.edit("esker.toml", "params.yaml:train.lr", "p.json:lr");
+    sandbox.write("p.json", "{\"lr\": 0.1,\n \"epochs\" 3}\n");
+    insta::assert_snapshot!(harmless(&sandbox, "repro"), @r#"
+    exit: 2
+    --- stderr
+    error[E0210]: cannot parse `p.json`: line 2, column 11: expected `:`
+      p.json:2   "epochs" 3}
+                          ^
+    "#);
+    sandbox.edit("esker.toml", "p.json:lr", "p.toml:lr");
+    sandbox.write("p.toml", "lr = 0.1\nlr = 0.2\n");
+    insta::assert_snapshot!(harmless(&sandbox, "repro"), @"
+    exit: 2
+    --- stderr
+    error[E0210]: cannot parse `p.toml`: line 2, column 1: duplicate key
+      p.toml:2   lr = 0.2
+                 ^
+    ");
+    sandbox.edit("esker.toml", "p.toml:lr", "p.yaml:lr");
+    sandbox.write("p.yaml", b"lr: 0.1 # \xe9t\xe9\n");
+    insta::assert_snapshot!(harmless(&sandbox, "lock --check"), @"
+    exit: 2
+    --- stderr
+    error[E0210]: cannot parse `p.yaml`: line 1, column 11: not UTF-8
+      p.yaml:1   lr: 0.1 # �t�
+                           ^
+    ");
+}
+
+#[test]
+fn a_params_file_that_is_missing_or_has_something_else_there() {
+    let sandbox = Sandbox::pipeline();
+    sandbox.edit("esker.toml", "params.yaml:train.lr", "conf/gone.yaml:lr");
+    insta::assert_snapshot!(harmless(&sandbox, "repro"), @r#"
+    exit: 2
+    --- stderr
+    error[E0209]: `train` asks for the param `lr`, but `conf/gone.yaml` does not exist
+      esker.toml:39   params = ["conf/gone.yaml:lr"]
+                                ^^^^^^^^^^^^^^^^^^^
+    "#);
+    sandbox.edit(
+        "esker.toml",
+        "conf/gone.yaml:lr",
+        "params.yaml:train.lr.base",
+    );
+    insta::assert_snapshot!(harmless(&sandbox, "repro"), @r#"
+    exit: 2
+    --- stderr
+    error[E0209]: `train` asks for the param `train.lr.base`, but `train.lr` is a number in `params.yaml`, not a table
+      esker.toml:39   params = ["params.yaml:train.lr.base"]
+                                ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    hint: did you mean `train.lr`?
+    "#);
+    insta::assert_snapshot!(harmless(&sandbox, "repro --set lr=1"), @"
+    exit: 2
+    --- stderr
+    error[E0209]: `--set lr=1`: no `lr` in params.yaml
+      nothing was changed
+
+    hint: did you mean `train.lr`?
+    ");
+    insta::assert_snapshot!(harmless(&sandbox, "repro --set conf/gone.yaml:lr=1"), @"
+    exit: 2
+    --- stderr
+    error[E0209]: `--set conf/gone.yaml:lr=1`: `conf/gone.yaml` does not exist
+      nothing was changed
+
+    hint: to add it: --set +conf/gone.yaml:lr=1
+    ");
+    sandbox.edit(
+        "esker.toml",
+        "sh train.sh",
+        "sh train.sh ${{ params.train.lr.base }}",
+    );
+    insta::assert_snapshot!(harmless(&sandbox, "status"), @r#"
+    exit: 2
+    --- stderr
+    error[E0213]: `params.train.lr.base` cannot be filled in: `train.lr` is a number in `params.yaml`, not a table
+      esker.toml:37   cmd = "echo train >> $RUNS; sh train.sh ${{ params.train.lr.base }}"
+                                                              ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    hint: did you mean `params.train.lr`?
+    "#);
 }
 
 #[test]

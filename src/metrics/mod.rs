@@ -43,7 +43,20 @@ pub enum Error {
         file: String,
         /// What is wrong, with line and column.
         message: String,
+        /// The line, if it has a place.
+        at: Option<Box<Place>>,
     },
+}
+
+/// A place in a file of values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1; within `text`, should that be cut.
+    pub column: usize,
+    /// The line; of a very long one, what surrounds the place.
+    pub text: String,
 }
 
 /// The result of reading a file of values.
@@ -98,6 +111,7 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Value> {
     parse_as(format, bytes).map_err(|problem| Error::Syntax {
         file: name.to_owned(),
         message: problem.to_string(),
+        at: problem.place(bytes).map(Box::new),
     })
 }
 
@@ -158,10 +172,12 @@ fn parse_as(format: Format, bytes: &[u8]) -> std::result::Result<Value, Problem>
             "it is larger than {MAX_SIZE} bytes"
         )));
     }
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| Problem::of_file(format!("byte {} is not UTF-8", error.valid_up_to())))?;
-    // Editors on Windows write a mark that says nothing about UTF-8.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let (good, _) = bytes.split_at(error.valid_up_to());
+        let good = without_mark(&String::from_utf8_lossy(good)).to_owned();
+        Problem::at_byte(&good, good.len(), "not UTF-8")
+    })?;
+    let text = without_mark(text);
     match format {
         Format::Yaml => yaml::parse(text),
         Format::Toml => toml::parse(text),
@@ -172,6 +188,25 @@ fn parse_as(format: Format, bytes: &[u8]) -> std::result::Result<Value, Problem>
 impl Problem {
     fn of_file(message: String) -> Self {
         Self { at: None, message }
+    }
+
+    /// The line of the text that it is about.
+    fn place(&self, bytes: &[u8]) -> Option<Place> {
+        const SHOWN: usize = 100;
+        let (line, column) = self.at?;
+        let whole = bytes.split(|byte| *byte == b'\n').nth(line - 1);
+        let whole = String::from_utf8_lossy(whole.unwrap_or_default());
+        let whole = match line {
+            1 => without_mark(&whole),
+            _ => &whole,
+        };
+        let cut = column.saturating_sub(SHOWN);
+        let near = whole.trim_end().chars().skip(cut).take(2 * SHOWN);
+        Some(Place {
+            line,
+            column: column - cut,
+            text: near.map(harmless).collect(),
+        })
     }
 
     /// A problem at a byte of the text.
@@ -193,6 +228,19 @@ impl std::fmt::Display for Problem {
             write!(f, "line {line}, column {column}: ")?;
         }
         f.write_str(&self.message)
+    }
+}
+
+/// Editors on Windows write a mark that says nothing about UTF-8.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// The column of a character must not move, so each control character becomes one other.
+fn harmless(c: char) -> char {
+    match c.is_control() && c != '\t' {
+        true => char::REPLACEMENT_CHARACTER,
+        false => c,
     }
 }
 

@@ -12,7 +12,7 @@ fn lock_text(name: &str, text: &str) -> String {
 
 fn problem(name: &str, text: &str) -> String {
     match parse(name, text.as_bytes()) {
-        Err(Error::Syntax { file, message }) => {
+        Err(Error::Syntax { file, message, .. }) => {
             assert_eq!(file, name);
             message
         }
@@ -281,11 +281,40 @@ fn depth_is_bounded_in_each_format() {
 }
 
 #[test]
+fn a_problem_comes_with_its_line() {
+    let place = |name: &str, bytes: &[u8]| match parse(name, bytes) {
+        Err(Error::Syntax { at, .. }) => at.map(|at| (at.line, at.column, at.text)),
+        other => panic!("{other:?}"),
+    };
+    let at = |line, column, text: &str| Some((line, column, text.to_owned()));
+    assert_eq!(
+        place("x.json", b"{\r\n\t\"\xc3\xa9\": ?}\r\n"),
+        at(2, 7, "\t\"é\": ?}")
+    );
+    assert_eq!(
+        place("x.toml", b"\xef\xbb\xbfa = \x1b"),
+        at(1, 5, "a = \u{fffd}")
+    );
+    assert_eq!(
+        place("x.yaml", b"a: 1\nb: ok \xff\n"),
+        at(2, 7, "b: ok \u{fffd}")
+    );
+    assert_eq!(place("x.yaml", b"\xef\xbb\xbf\xff"), at(1, 1, "\u{fffd}"));
+    // What ends too soon is wrong behind its end.
+    assert_eq!(place("x.json", b"{\n"), at(2, 1, ""));
+    // Of a long line, what is near.
+    let long = format!("{{\"a\": {}?{}", " ".repeat(5000), " x".repeat(5000));
+    let (line, column, text) = place("x.json", long.as_bytes()).unwrap();
+    assert_eq!((line, text.chars().nth(column - 1)), (1, Some('?')));
+    assert!(text.len() <= 200);
+}
+
+#[test]
 fn bytes_that_are_no_text_are_an_error() {
     for name in ["x.json", "x.yaml", "x.toml"] {
         let result = parse(name, b"ab\xff");
         assert!(
-            matches!(result, Err(Error::Syntax { message, .. }) if message == "byte 2 is not UTF-8")
+            matches!(result, Err(Error::Syntax { message, .. }) if message == "line 1, column 3: not UTF-8")
         );
     }
     let large = vec![b' '; MAX_SIZE + 1];

@@ -69,21 +69,16 @@ pub enum Error {
         reason: String,
     },
     /// `--set` names a param that no file has, or several.
-    #[error("{}", match having.is_empty() {
-        true => format!("`--set {typed}`: no `{key}` in {}", searched.join(", ")),
-        false => format!("`--set {typed}`: several files have `{key}`: {}", having.join(", ")),
-    })]
+    #[error("`--set {typed}`: {reason}")]
     UnknownParam {
         /// What was typed.
         typed: String,
-        /// The key.
-        key: String,
+        /// Why nobody knows which one is meant.
+        reason: String,
         /// A key that may have been meant.
         suggestion: Option<String>,
         /// The files that have it, if there are several.
         having: Vec<String>,
-        /// Where it was looked for.
-        searched: Vec<String>,
     },
     /// `stage add` of a stage that is there.
     #[error("a stage `{0}` exists already")]

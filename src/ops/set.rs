@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Error, Result, Site, did_you_mean};
+use super::{Error, Result, Site};
 use crate::fs;
 use crate::metrics;
 use crate::path::DepPath;
+use crate::pipeline;
 use crate::project::manifest::split_param;
+use crate::suggest::closest_key;
 use crate::value::{KeyPath, Value};
 
 /// A param that got another value.
@@ -96,7 +98,7 @@ impl<'t> Wish<'t> {
             Some(file) => vec![file.clone()],
             None => site.manifest.params.clone(),
         };
-        let (mut having, mut known) = (Vec::new(), Vec::new());
+        let (mut having, mut known, mut files) = (Vec::new(), Vec::new(), BTreeMap::new());
         for file in &searched {
             let Some(text) = text_of(site, texts, file)? else {
                 continue;
@@ -106,6 +108,7 @@ impl<'t> Wish<'t> {
                 having.push(file.clone());
             }
             known.extend(values.leaves().into_keys().map(|key| key.to_string()));
+            files.insert(file.clone(), values);
         }
         match (&having[..], &searched[..]) {
             ([file], _) => Ok(file.clone()),
@@ -115,12 +118,29 @@ impl<'t> Wish<'t> {
             }
             _ => Err(Error::UnknownParam {
                 typed: self.typed.to_owned(),
-                key: self.key.to_string(),
-                suggestion: did_you_mean(self.key.as_str(), known.iter().map(String::as_str)),
+                reason: self.lost(&having, &searched, &files),
+                suggestion: closest_key(self.key.as_str(), known.iter().map(String::as_str))
+                    .map(str::to_owned),
                 having: having.iter().map(ToString::to_string).collect(),
-                searched: searched.iter().map(ToString::to_string).collect(),
             }),
         }
+    }
+
+    fn lost(
+        &self,
+        having: &[DepPath],
+        searched: &[DepPath],
+        files: &BTreeMap<DepPath, Value>,
+    ) -> String {
+        let list = |files: &[DepPath]| {
+            let names: Vec<&str> = files.iter().map(DepPath::as_str).collect();
+            names.join(", ")
+        };
+        if !having.is_empty() {
+            return format!("several files have `{}`: {}", self.key, list(having));
+        }
+        let why = pipeline::why_lost(Some(&self.key), searched, files);
+        why.unwrap_or_else(|| format!("no `{}` in {}", self.key, list(searched)))
     }
 }
 

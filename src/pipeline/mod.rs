@@ -22,7 +22,7 @@ pub use results::Results;
 pub use runner::{Ended, Exit, Job, Limit, Message, Runner, interpreter_of, interpreter_version};
 pub use schedule::{Next, Scheduler, Verdict};
 pub use stale::{
-    Facts, MissingParam, Reason, ReasonKind, assess, collect_params, describe, is_secret,
+    Facts, MissingParam, Reason, ReasonKind, assess, collect_params, describe, is_secret, why_lost,
 };
 
 use crate::project::Location;

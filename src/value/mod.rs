@@ -109,6 +109,36 @@ impl Value {
         Some(value)
     }
 
+    /// The first value on the way to a key that is no table, so that nothing can lie below it, and
+    /// its key (`None` is this value itself). Nothing at all (`null`) is in nobody's way.
+    pub fn blocking(&self, key: &KeyPath) -> Option<(Option<KeyPath>, &Value)> {
+        let mut value = self;
+        for (depth, segment) in key.segments().iter().enumerate() {
+            match value {
+                Self::Table(table) => value = table.get(segment)?,
+                Self::Null if depth == 0 => return None,
+                other => {
+                    let above = key.segments()[..depth].to_vec();
+                    let above = (depth > 0).then(|| KeyPath::new(above));
+                    return Some((above, other));
+                }
+            }
+        }
+        None
+    }
+
+    /// What it is, in words.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Int(_) | Self::BigInt(_) | Self::Float(_) => "a number",
+            Self::String(_) => "text",
+            Self::List(_) => "a list",
+            Self::Table(_) => "a table",
+        }
+    }
+
     /// All leaves below: scalars, lists, and empty tables. A scalar itself has no leaves.
     pub fn leaves(&self) -> Leaves {
         let mut leaves = Leaves::new();

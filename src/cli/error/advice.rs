@@ -5,6 +5,7 @@ use super::super::render;
 use super::{CliError, remote};
 use crate::ops::Error;
 use crate::path::RelPath;
+use crate::project::Location;
 use crate::tree::Entry;
 use crate::workspace::Refusal;
 use crate::{git, metrics, path, pipeline, project, store, workspace};
@@ -319,7 +320,23 @@ fn metrics_error(error: &metrics::Error, text: String) -> CliError {
         metrics::Error::NotChanged { .. } => {
             CliError::new("E0215", CANNOT, text).detail("nothing was changed")
         }
-        metrics::Error::Syntax { .. } => CliError::new("E0210", CANNOT, text),
+        metrics::Error::Syntax { file, at, .. } => {
+            let error = CliError::new("E0210", CANNOT, text);
+            match at {
+                Some(at) => error.at(&location(file, at), ""),
+                None => error,
+            }
+        }
+    }
+}
+
+fn location(file: &str, at: &metrics::Place) -> Location {
+    Location {
+        file: file.to_owned(),
+        line: at.line,
+        column: at.column,
+        width: 1,
+        text: at.text.clone(),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::path::DepPath;
 use crate::pipeline::{Stage, stale};
 use crate::project::manifest::{OPENING, Slot, Written, WrittenStage};
 use crate::project::{Location, Manifest, ParamSpec};
-use crate::suggest::closest;
+use crate::suggest::{closest, closest_key};
 use crate::value::{KeyPath, Value};
 
 /// Fills the texts of one cell, and notes which params it used.
@@ -150,11 +150,13 @@ impl<'a> Filler<'a> {
         let searched: Vec<&DepPath> = self.manifest.params.iter().collect();
         let files = searched.iter().filter_map(|file| self.files.get(*file));
         let known: Vec<String> = files.flat_map(stale::keys_of).collect();
-        let suggestion = closest(expression.key.as_str(), known.iter().map(String::as_str));
+        let suggestion = closest_key(expression.key.as_str(), known.iter().map(String::as_str));
         let suggestion = suggestion.map(|key| format!("params.{key}"));
-        let message = match searched.is_empty() {
-            true => format!("`{shown}`: `[project] params` names no file"),
-            false => format!(
+        let why = stale::why_lost(Some(&expression.key), &self.manifest.params, self.files);
+        let message = match (searched.is_empty(), why) {
+            (true, _) => format!("`{shown}`: `[project] params` names no file"),
+            (false, Some(why)) => format!("`{shown}` cannot be filled in: {why}"),
+            (false, None) => format!(
                 "`{shown}` is in no default params file: {}",
                 list(&searched)
             ),

@@ -287,7 +287,7 @@ const NONSENSE: [(&str, &str, &str); 14] = [
     (
         "${{ params.lr }}",
         "`params.lr` is in no default params file: `params.yaml`",
-        "",
+        "\n? params.train.lr",
     ),
     (
         "${{ params.train.lrr }}",

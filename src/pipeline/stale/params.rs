@@ -6,7 +6,7 @@ use crate::hash::{Context, Digest};
 use crate::path::DepPath;
 use crate::pipeline::Stage;
 use crate::project::{Location, ParamSpec};
-use crate::suggest::closest;
+use crate::suggest::closest_key;
 use crate::value::{KeyPath, Leaves, Value};
 
 /// A param that a stage asks for and no file has.
@@ -21,6 +21,8 @@ pub struct MissingParam {
     /// Those of them that have the key, if it is more than one: then nobody can say which is
     /// meant.
     pub having: Vec<String>,
+    /// Why no file can have it, if not only because the key is not there.
+    pub why: Option<String>,
     /// Where it is asked for.
     pub at: Location,
     /// A key that may have been meant.
@@ -30,18 +32,54 @@ pub struct MissingParam {
 impl MissingParam {
     /// What is wrong.
     pub(crate) fn message(&self) -> String {
-        let (stage, key) = (&self.stage, &self.key);
-        match self.having.is_empty() {
-            true => {
-                let files = self.files.join(", ");
-                format!("`{stage}` asks for the param `{key}`, which {files} does not have")
-            }
-            false => {
-                let files = self.having.join(", ");
-                format!("`{stage}` asks for the param `{key}`, which several files have: {files}")
-            }
+        let asks = match self.key.as_str() {
+            "*" => format!("`{}` asks for all params of a file", self.stage),
+            key => format!("`{}` asks for the param `{key}`", self.stage),
+        };
+        let (files, having) = (self.files.join(", "), self.having.join(", "));
+        match (&self.why, self.having.is_empty(), self.files.len()) {
+            (_, false, _) => format!("{asks}, which several files have: {having}"),
+            (Some(why), ..) => format!("{asks}, but {why}"),
+            (None, true, 1) => format!("{asks}, which {files} does not have"),
+            (None, true, _) => format!("{asks}, which none of these has: {files}"),
         }
     }
+}
+
+/// Why none of some files can have a key (`None`: all that is in one): it does not exist, or there
+/// is something else than a table where the key must lie. `None` if the key is merely not there.
+pub fn why_lost(
+    key: Option<&KeyPath>,
+    searched: &[DepPath],
+    files: &BTreeMap<DepPath, Value>,
+) -> Option<String> {
+    let absent = searched.iter().filter(|file| !files.contains_key(*file));
+    let absent: Vec<String> = absent.map(|file| format!("`{file}`")).collect();
+    if absent.len() == searched.len() {
+        return match &absent[..] {
+            [] => None,
+            [file] => Some(format!("{file} does not exist")),
+            all => Some(format!("none of {} exists", all.join(", "))),
+        };
+    }
+    searched.iter().find_map(|file| {
+        let value = files.get(file)?;
+        let (above, value) = match key {
+            Some(key) => value.blocking(key)?,
+            None if is_table(value) => return None,
+            None => (None, value),
+        };
+        let kind = value.kind();
+        Some(match above {
+            Some(above) => format!("`{above}` is {kind} in `{file}`, not a table"),
+            None => format!("`{file}` holds {kind}, not a table"),
+        })
+    })
+}
+
+/// Whether it can have keys: an empty file is an empty table.
+fn is_table(value: &Value) -> bool {
+    matches!(value, Value::Table(_) | Value::Null)
 }
 
 /// Picks the leaves a stage asks for out of the params files. Returns them by file, and what is
@@ -105,7 +143,8 @@ fn pick<'a>(
         let value = files.get(file)?;
         let leaves = match key {
             Some(key) => value.leaves_at(key)?,
-            None => value.leaves(),
+            None if is_table(value) => value.leaves(),
+            None => return None,
         };
         Some((file, leaves))
     });
@@ -127,13 +166,14 @@ fn miss(
         .collect();
     let suggestion = wanted
         .as_deref()
-        .and_then(|wanted| closest(wanted, known.iter().map(String::as_str)))
+        .and_then(|wanted| closest_key(wanted, known.iter().map(String::as_str)))
         .map(str::to_owned);
     MissingParam {
         stage: stage.name.clone(),
         key: wanted.unwrap_or_else(|| "*".to_owned()),
         files: searched.iter().map(DepPath::to_string).collect(),
         having: having.iter().map(|(file, _)| file.to_string()).collect(),
+        why: why_lost(spec.key.as_ref(), searched, files),
         at: spec.at.clone(),
         suggestion,
     }

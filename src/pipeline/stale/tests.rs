@@ -504,6 +504,83 @@ fn a_param_that_no_file_has_comes_with_a_guess() {
     }
 }
 
+/// A param, the default files, and what is said of it.
+const LOST: [(&str, &[&str], &str); 10] = [
+    (
+        "a.yaml:train.epochs",
+        &[],
+        "the param `train.epochs`, which a.yaml does not have",
+    ),
+    (
+        "a.yaml:train.lr.x.y",
+        &[],
+        "the param `train.lr.x.y`, but `train.lr` is a number in `a.yaml`, not a table",
+    ),
+    (
+        "train.tags.0",
+        &["empty.yaml", "a.yaml"],
+        "the param `train.tags.0`, but `train.tags` is a list in `a.yaml`, not a table",
+    ),
+    (
+        "no.x",
+        &["a.yaml"],
+        "the param `no.x`, but `no` is null in `a.yaml`, not a table",
+    ),
+    (
+        "list.json:x",
+        &[],
+        "the param `x`, but `list.json` holds a list, not a table",
+    ),
+    (
+        "list.json:*",
+        &[],
+        "all params of a file, but `list.json` holds a list, not a table",
+    ),
+    (
+        "gone.yaml:*",
+        &[],
+        "all params of a file, but `gone.yaml` does not exist",
+    ),
+    (
+        "x",
+        &["gone.yaml"],
+        "the param `x`, but `gone.yaml` does not exist",
+    ),
+    (
+        "x",
+        &["gone.yaml", "lost.yaml"],
+        "the param `x`, but none of `gone.yaml`, `lost.yaml` exists",
+    ),
+    (
+        "x",
+        &["gone.yaml", "empty.yaml"],
+        "the param `x`, which none of these has: gone.yaml, empty.yaml",
+    ),
+];
+
+#[test]
+fn a_param_that_is_not_there_says_what_is_there_instead() {
+    let train = params_file(&[("lr", Value::Int(1)), ("tags", Value::List(vec![]))]);
+    let files = [
+        (
+            "a.yaml",
+            params_file(&[("train", train), ("no", Value::Null)]),
+        ),
+        ("list.json", Value::List(vec![])),
+        ("empty.yaml", Value::Null),
+    ];
+    let files: BTreeMap<DepPath, Value> = files.map(|(file, value)| (dep(file), value)).into();
+    for (param, defaults, expected) in LOST {
+        let defaults: Vec<DepPath> = defaults.iter().map(|file| dep(file)).collect();
+        let stage = stage(Build::stage("s").params(&[param]));
+        let (found, missing) = collect_params(&stage, &defaults, &files);
+        assert!(found.is_empty(), "{param}");
+        assert_eq!(missing[0].message(), format!("`s` asks for {expected}"));
+    }
+    let stage = stage(Build::stage("s").params(&["empty.yaml:*"]));
+    assert!(collect_params(&stage, &[], &files).1.is_empty());
+}
+
 /// A small world, so that chance often makes two equal things.
 #[derive(Clone, Debug)]
 struct World {
