@@ -72,15 +72,17 @@ fn a_circle() {
     let sandbox = with(
         "[stage.a]\ncmd = \"true\"\ndeps = [\"b.out\"]\nouts = [\"a.out\"]\n[stage.b]\ncmd = \"true\"\ndeps = [\"a.out\"]\nouts = [\"b.out\"]\n",
     );
-    insta::assert_snapshot!(harmless(&sandbox, "status"), @"
+    insta::assert_snapshot!(harmless(&sandbox, "status"), @r#"
     exit: 2
     --- stderr
     error[E0205]: the stages need each other in a circle: a → b → a
-      esker.toml:50   [stage.a]
-                      ^^^^^^^^^
-      esker.toml:54   [stage.b]
-                      ^^^^^^^^^
-    ");
+      esker.toml:52   deps = ["b.out"]
+                              ^^^^^^^ `a` reads what `b` writes: `b.out`
+      esker.toml:56   deps = ["a.out"]
+                              ^^^^^^^ `b` reads what `a` writes: `a.out`
+
+    hint: take one of these out
+    "#);
 }
 
 #[test]

@@ -15,7 +15,7 @@ mod stale;
 mod testing;
 
 pub use environment::{Environment, host};
-pub use graph::{Graph, Stage};
+pub use graph::{Graph, Stage, Tie};
 pub use record::RunRecord;
 pub use resolve::{Unresolved, fill_passed, needs_params, resolve};
 pub use results::Results;
@@ -99,8 +99,8 @@ pub enum Error {
     Cycle {
         /// The circle, first name repeated at the end.
         names: Vec<String>,
-        /// Where each stage of it is declared.
-        at: Vec<Location>,
+        /// What ties each stage of it to the next.
+        ties: Vec<Tie>,
     },
     /// A target that names neither stage nor output.
     #[error("no stage or output `{target}`")]

@@ -429,9 +429,17 @@ fn graph_error(error: &pipeline::Error, text: String) -> CliError {
             .hint(format!(
                 "stop tracking it with `esker remove {path}`, or take the output from the stage"
             )),
-        pipeline::Error::Cycle { at, .. } => {
+        pipeline::Error::Cycle { ties, .. } => {
             let error = CliError::new("E0205", CANNOT, text);
-            at.iter().fold(error, |error, at| error.at(at, ""))
+            let error = ties.iter().fold(error, |error, tie| {
+                let (stage, needs) = (&tie.stage, &tie.needs);
+                let note = match &tie.out {
+                    Some(out) => format!("`{stage}` reads what `{needs}` writes: `{out}`"),
+                    None => format!("`{stage}` comes after `{needs}`"),
+                };
+                error.at(&tie.at, &note)
+            });
+            error.hint("take one of these out")
         }
         _ => CliError::new("E0900", CANNOT, text),
     }

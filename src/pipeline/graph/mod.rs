@@ -1,5 +1,6 @@
 //! The graph of stages: edges by path, by containment in both directions, by `@stage` and `needs`.
 
+mod circle;
 mod order;
 mod places;
 mod targets;
@@ -9,6 +10,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use self::circle::Tie;
 use self::order::Edges;
 use self::places::Places;
 use super::{Error, Result};
@@ -65,9 +67,8 @@ impl Graph {
             .collect();
         let downstream = order::reversed(&upstream);
         let order = order::sorted(&upstream, &downstream).map_err(|names| {
-            let once = &names[..names.len() - 1];
-            let at = once.iter().map(|name| specs[name].at.clone()).collect();
-            Error::Cycle { names, at }
+            let ties = circle::ties(&names, &stages);
+            Error::Cycle { names, ties }
         })?;
         Ok(Self {
             stages,

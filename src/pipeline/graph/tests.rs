@@ -152,9 +152,10 @@ fn outputs_are_not_tracked_as_well() {
 #[test]
 fn circles_are_named_from_their_smallest_stage() {
     let circle = |stages: &[Build]| match try_graph(stages, &[]) {
-        Err(Error::Cycle { names, at }) => {
-            assert_eq!(at.len(), names.len() - 1);
-            let lines = at.iter().map(|at| at.line).collect::<Vec<_>>();
+        Err(Error::Cycle { names, ties }) => {
+            let tied: Vec<&String> = ties.iter().map(|tie| &tie.stage).collect();
+            assert_eq!(tied, names[..names.len() - 1].iter().collect::<Vec<_>>());
+            let lines = ties.iter().map(|tie| tie.at.line).collect::<Vec<_>>();
             (names.join(" "), lines)
         }
         other => panic!("{other:?}"),
@@ -183,6 +184,31 @@ fn circles_are_named_from_their_smallest_stage() {
     ] {
         assert_eq!(circle(&[alone]), ("a a".to_owned(), vec![1]));
     }
+}
+
+#[test]
+fn a_circle_says_what_ties_each_stage_to_the_next() {
+    let said = |stages: &[Build]| match try_graph(stages, &[]) {
+        Err(Error::Cycle { ties, .. }) => {
+            let said = ties.into_iter().map(|tie| (tie.needs, tie.out));
+            said.map(|(needs, out)| format!("{needs} {}", out.unwrap_or_default()))
+                .collect::<Vec<_>>()
+        }
+        other => panic!("{other:?}"),
+    };
+    // By a path around, a path inside, a pattern, a name of all cells, and `needs`.
+    let stages = [
+        Build::stage("a").deps(&["free", "b"]).outs(&["a/x", "a/y"]),
+        Build::stage("b")
+            .deps(&["c/deep/in"])
+            .outs(&["b/one", "b/two"]),
+        Build::stage("c")
+            .deps(&["*/x.csv", "d/*.csv"])
+            .outs(&["c/deep"]),
+        Build::stage("d").deps(&["@e"]).outs(&["d"]),
+        Build::stage("e@1").needs(&["a"]).outs(&["e"]),
+    ];
+    assert_eq!(said(&stages), ["b b/one", "c c/deep", "d d", "e@1 ", "a "]);
 }
 
 #[test]
