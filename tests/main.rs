@@ -93,3 +93,5 @@ mod undo;
 mod unprotect;
 #[cfg(test)]
 mod waiting;
+#[cfg(test)]
+mod why;

@@ -102,6 +102,7 @@ fn adopt(
     let metrics = numbers_of(&mut observer, &stage.outs)?;
     let mut record = stage.record(&facts, outs, metrics)?;
     record.adopted = true;
+    observer.write_inputs(stage)?;
     lock.stages.insert(name.to_owned(), record);
     observer.save_index();
     Ok(())

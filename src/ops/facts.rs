@@ -10,7 +10,7 @@ use crate::metrics;
 use crate::path::{DepPath, RelPath};
 use crate::pipeline::{self, Facts, Graph, MissingParam, Stage};
 use crate::project::{DepHash, Lock, Recorded};
-use crate::tree::Entry;
+use crate::tree::{Entry, Tree};
 use crate::value::{Leaves, Value};
 use crate::workspace::{Found, Index, Passed, Placed, Rules, Scanner};
 
@@ -171,6 +171,29 @@ impl<'s> Observer<'s> {
         write_nodes(&mut self.site.scanner(&mut self.index), path, found)
     }
 
+    /// Puts the trees of what a stage reads into the store, so that the next time somebody asks why
+    /// it would run, what changed in a directory or among the matches of a pattern has a name.
+    /// Those of tracked data and outputs are there already.
+    pub(super) fn write_inputs(&mut self, stage: &Stage) -> Result<()> {
+        for dep in &stage.deps {
+            if let (None, Some(path)) = (self.managed_dep(dep), dep.inside()) {
+                let found = self.dep(dep)?.clone();
+                self.write_nodes(&path, &found)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What lies at a dependency that is a directory or a pattern, file by file, by paths of the
+    /// project; `None` if it is neither.
+    pub(super) fn dep_entries(&mut self, dep: &DepPath) -> Result<Option<Vec<(RelPath, Entry)>>> {
+        let (Found::Dir(dir), Some(path)) = (self.dep(dep)?.clone(), dep.inside()) else {
+            return Ok(None);
+        };
+        let tree = self.site.scanner(&mut self.index).tree(&path, &dir)?;
+        Ok(Some(entries_of(dep, &path, tree)))
+    }
+
     /// Reads an output anew, and stores it unless only its hash is wanted. Small ones are stored
     /// all the same: they never leave this clone, but the run cache can bring them back.
     pub(super) fn take_out(&mut self, stage: &Stage, path: &RelPath) -> Result<&Found> {
@@ -247,6 +270,19 @@ impl<'s> Observer<'s> {
             }
         }
         Ok(())
+    }
+}
+
+/// The entries of a dependency's tree: what matches a pattern stands there by its whole path.
+pub(super) fn entries_of(dep: &DepPath, path: &RelPath, tree: Tree) -> Vec<(RelPath, Entry)> {
+    match dep.is_pattern() {
+        true => {
+            let entries = tree.iter();
+            entries
+                .map(|(path, entry)| (path.clone(), entry.clone()))
+                .collect()
+        }
+        false => tree.into_below(path),
     }
 }
 

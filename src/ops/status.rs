@@ -5,13 +5,16 @@ use std::path::PathBuf;
 
 use super::content::{self, to_recorded};
 use super::diff::{DataChange, file_change};
-use super::facts::Observer;
+use super::facts::{Observer, entries_of};
 use super::{EditedReport, Result, Site, World};
-use crate::path::RelPath;
+use crate::hash::{ContentId, TreeId};
+use crate::path::{DepPath, RelPath};
 use crate::pipeline::{self, Graph, Reason, ReasonKind, RunRecord, Stage};
 use crate::project::layout::MANIFEST;
 use crate::project::{Lock, Recorded};
+use crate::store;
 use crate::tree::{self, Entry, Tree};
+use crate::workspace;
 
 /// Data and stages against their record.
 #[derive(Debug, serde::Serialize)]
@@ -148,6 +151,10 @@ pub struct ReasonReport {
     /// The stage upstream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
+    /// Of a directory or a pattern, the single files, if somebody asked why and the store knows
+    /// what was there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<DataChange>,
 }
 
 impl From<&Reason> for ReasonReport {
@@ -161,6 +168,7 @@ impl From<&Reason> for ReasonReport {
             old: reason.old.as_ref().map(crate::value::Value::to_json),
             new: reason.new.as_ref().map(crate::value::Value::to_json),
             stage: reason.stage.clone(),
+            changes: Vec::new(),
         }
     }
 }
@@ -237,13 +245,15 @@ pub fn why(world: &World<'_>, target: &str) -> Result<WhyReport> {
     let graph = site.graph(&lock)?;
     let name = graph.target(target)?.name.clone();
     let mut observer = Observer::new(&site, &lock, &graph);
-    let statuses = stage_statuses(&mut observer, &lock, &graph)?;
-    observer.save_index();
+    let mut statuses = stage_statuses(&mut observer, &lock, &graph)?;
     let above = graph.with_upstream(&BTreeSet::from([name.clone()]));
-    let (own, above): (Vec<_>, Vec<_>) = statuses
-        .into_iter()
-        .filter(|status| above.contains(&status.name))
-        .partition(|status| status.name == name);
+    statuses.retain(|status| above.contains(&status.name));
+    for reason in statuses.iter_mut().flat_map(|status| &mut status.reasons) {
+        reason.changes = changes_behind(&mut observer, reason)?;
+    }
+    observer.save_index();
+    let (own, above): (Vec<_>, Vec<_>) =
+        statuses.into_iter().partition(|status| status.name == name);
     let would_run =
         |status: &StageStatus| matches!(status.state, StageState::Stale | StageState::NeverRun);
     let runs = site.layout.runs();
@@ -261,6 +271,28 @@ pub fn why(world: &World<'_>, target: &str) -> Result<WhyReport> {
         last_failure: failure.filter(|failure| failure.started > since),
         runs,
     })
+}
+
+/// The single files behind a directory or a pattern that changed. None if the store does not know
+/// what was there: another clone recorded it.
+fn changes_behind(observer: &mut Observer<'_>, reason: &ReasonReport) -> Result<Vec<DataChange>> {
+    if !matches!(reason.kind, ReasonKind::DepChanged | ReasonKind::OutChanged) {
+        return Ok(Vec::new());
+    }
+    let dep = reason.path.as_deref().map(DepPath::parse).transpose()?;
+    let old = reason.old.as_ref().and_then(serde_json::Value::as_str);
+    let old = old.and_then(|hash| hash.parse::<ContentId>().ok()?.digest());
+    let (Some(dep), Some(old)) = (dep, old) else {
+        return Ok(Vec::new());
+    };
+    let (Some(path), Some(found)) = (dep.inside(), observer.dep_entries(&dep)?) else {
+        return Ok(Vec::new());
+    };
+    match workspace::read_tree(&observer.site.store, TreeId(old)) {
+        Ok(tree) => file_changes(entries_of(&dep, &path, tree), found),
+        Err(workspace::Error::Store(store::Error::Missing(_))) => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The state of every stage, each after all it needs. Below a stale stage everything is stale.

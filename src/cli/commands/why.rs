@@ -2,10 +2,13 @@ use std::path::Path;
 
 use super::super::render;
 use super::{CliError, Exit, Ui, World};
-use crate::ops::status::{StageState, why};
+use crate::ops::status::{ReasonReport, StageState, why};
 use crate::pipeline::RunRecord;
 
 /// Explain why a stage would run, or why not
+///
+/// Names what changed since it was recorded: of a directory or a pattern among its dependencies, the
+/// single files too, if this clone recorded it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A stage, an output, or a path inside one
@@ -32,12 +35,12 @@ pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliEr
     }
     let told = report.status.state == StageState::NeverRun;
     for reason in report.status.reasons.iter().filter(|_| !told) {
-        ui.answer(&format!("  {}", reason.text))?;
+        show_reason(ui, reason, "  ")?;
     }
     for stage in &report.upstream {
         ui.answer(&format!("  {} would run first:", stage.name))?;
         for reason in &stage.reasons {
-            ui.answer(&format!("    {}", reason.text))?;
+            show_reason(ui, reason, "    ")?;
         }
     }
     if report.status.adopted {
@@ -56,6 +59,19 @@ pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliEr
         show_run(ui, run, &report.runs)?;
     }
     Ok(Exit::DONE)
+}
+
+/// A reason, and the first files behind it.
+fn show_reason(ui: &Ui, reason: &ReasonReport, indent: &str) -> Result<(), CliError> {
+    const SHOWN: usize = 5;
+    ui.answer(&format!("{indent}{}", reason.text))?;
+    for change in reason.changes.iter().take(SHOWN) {
+        ui.answer(&format!("{indent}  {}", render::change(change)))?;
+    }
+    match reason.changes.len().saturating_sub(SHOWN) {
+        0 => Ok(()),
+        more => ui.answer(&format!("{indent}  … and {more} more")),
+    }
 }
 
 /// Where a run was, what it ran in, and where its output lies.

@@ -88,7 +88,7 @@ impl Repro<'_> {
         Ok(None)
     }
 
-    /// Puts a stage's block into the lock, the trees of its outputs into the store.
+    /// Puts a stage's block into the lock, the trees of its inputs and outputs into the store.
     pub(super) fn record(
         &mut self,
         stage: &Stage,
@@ -100,6 +100,7 @@ impl Repro<'_> {
             let item = to_placed(found).filter(|_| !record.unstored.contains(path));
             self.placed.insert(path.clone(), item);
         }
+        self.observer.write_inputs(stage)?;
         self.lock.stages.insert(stage.name.clone(), record);
         self.unsaved_stages.insert(stage.name.clone());
         self.unsaved.get_or_insert_with(Instant::now);
