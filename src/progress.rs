@@ -69,6 +69,13 @@ pub enum Event<'a> {
         /// The directory of that project.
         path: &'a str,
     },
+    /// A param got another value in its file, because somebody asked for it.
+    ParamSet {
+        /// The change, in words.
+        what: &'a str,
+        /// The file.
+        file: &'a str,
+    },
     /// The stages that will be looked at are known.
     Planned {
         /// How many will be looked at.

@@ -331,14 +331,28 @@ fn set_changes_a_param_in_its_file_and_runs() {
     let sandbox = Sandbox::pipeline();
     sandbox.ok("repro");
     sandbox.runs();
-    sandbox.ok("repro -S train.lr=1e-3");
+    let output = sandbox.esker("repro -S train.lr=1e-3");
+    let said: Vec<&str> = output.stderr.lines().take(1).collect();
+    assert_eq!(said, ["set train.lr 0.1 → 0.001 (params.yaml)"], "{output}");
     assert_eq!(sandbox.runs(), ["train", "evaluate"]);
     assert_eq!(
         sandbox.read("params.yaml"),
         "train:\n  lr: 0.001   # the rate\n  epochs: 3\n"
     );
     sandbox.write("conf/a.json", "{\"x\": 1}");
-    sandbox.ok("repro --set conf/a.json:x=no --set +train.name=no --set train.epochs=4");
+    let output = sandbox.esker(
+        "repro --set conf/a.json:x=no --set +train.name=no --set +train.token=1234567 --set train.epochs=4",
+    );
+    let said: Vec<&str> = output.stderr.lines().take(4).collect();
+    let expected = [
+        "set x 1 → no (conf/a.json)",
+        "set train.name no added (params.yaml)",
+        "set train.token (not shown) (params.yaml)",
+        "set train.epochs 3 → 4 (params.yaml)",
+    ];
+    assert_eq!(said, expected, "{output}");
+    assert!(!output.stderr.contains("1234567"), "{output}");
+    sandbox.edit("params.yaml", "  token: 1234567\n", "");
     assert_eq!(sandbox.read("conf/a.json"), "{\"x\": \"no\"}");
     assert_eq!(
         sandbox.read("params.yaml"),

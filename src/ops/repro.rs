@@ -228,7 +228,14 @@ fn set_params(site: &Site<'_>, set: &[String]) -> Result<Vec<super::SetParam>> {
         return Ok(Vec::new());
     }
     let _guard = site.guard()?;
-    super::set::set(site, set)
+    let done = super::set::set(site, set)?;
+    for param in &done {
+        site.world.progress.event(Event::ParamSet {
+            what: &param.text,
+            file: param.file.as_str(),
+        });
+    }
+    Ok(done)
 }
 
 /// Fails if an ignore file excludes an output, which could then not be seen. One that is not there

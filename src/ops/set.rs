@@ -23,6 +23,9 @@ pub struct SetParam {
     pub old: Option<serde_json::Value>,
     /// After.
     pub new: serde_json::Value,
+    /// The change in words, without what looks like a secret.
+    #[serde(skip)]
+    pub text: String,
 }
 
 /// One `key=value`, `file:key=value` or `+key=value`, read.
@@ -47,6 +50,7 @@ pub(super) fn set(site: &Site<'_>, typed: &[String]) -> Result<Vec<SetParam>> {
         done.push(SetParam {
             file: file.clone(),
             key: wish.key.to_string(),
+            text: in_words(&wish.key, old.as_ref(), &wish.value),
             old: old.map(|old| old.to_json()),
             new: wish.value.to_json(),
         });
@@ -59,6 +63,19 @@ pub(super) fn set(site: &Site<'_>, typed: &[String]) -> Result<Vec<SetParam>> {
         }
     }
     Ok(done)
+}
+
+/// `train.lr 0.1 → 0.003`, `train.lr 0.003 added`, `train.lr 0.1, as before`.
+fn in_words(key: &KeyPath, old: Option<&Value>, new: &Value) -> String {
+    if pipeline::is_secret(key) {
+        return format!("{key} (not shown)");
+    }
+    let shown = new.to_display();
+    match old {
+        None => format!("{key} {shown} added"),
+        Some(old) if old == new => format!("{key} {shown}, as before"),
+        Some(old) => format!("{key} {} → {shown}", old.to_display()),
+    }
 }
 
 impl<'t> Wish<'t> {
