@@ -76,6 +76,8 @@ mod remove;
 #[cfg(test)]
 mod repro;
 #[cfg(test)]
+mod routes;
+#[cfg(test)]
 mod s3;
 #[cfg(test)]
 mod scenarios;

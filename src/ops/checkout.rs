@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::{self, Missing, restrict, stored};
+use super::routes::is_asked_for;
 use super::{Error, Result, Site, World, links};
 use crate::hash::{BlobId, TreeId};
 use crate::path::RelPath;
@@ -46,7 +47,7 @@ pub struct CheckoutReport {
     pub park: Option<String>,
     /// Files that neither side knows, left as they are.
     pub left: Vec<RelPath>,
-    /// What the store does not have.
+    /// What the store does not have, and somebody asked for (see `pull = false`).
     pub missing: Vec<Missing>,
     /// What relinking did, if it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,6 +132,7 @@ pub(super) fn switch(
         path: path.clone(),
         hash: format!("b3:{id}"),
     }));
+    missing.retain(|missing| is_asked_for(site, &missing.path, targets));
     let parked_at = park.filter(|_| !applied.parked.is_empty());
     Ok(CheckoutReport {
         rev: None,

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::checkout::{CheckoutReport, switch};
 use super::content::Missing;
-use super::push::{TransferOptions, commits, connect, jobs, roots, staying, travelling};
+use super::push::{TransferOptions, commits, connect, jobs, roots};
+use super::routes::{Destination, Routes, is_asked_for};
 use super::{Result, Site, World};
 use crate::path::RelPath;
 use crate::project::Lock;
@@ -28,6 +29,9 @@ pub struct FetchReport {
     /// Objects of the remote that are not what they should be; nothing of them was taken.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<Damaged>,
+    /// What came from remotes that some paths have of their own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<FetchReport>,
 }
 
 /// A bad object of a remote.
@@ -49,6 +53,18 @@ pub struct PullReport {
     pub checkout: CheckoutReport,
 }
 
+impl FetchReport {
+    /// What came from each remote.
+    pub fn each(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.others)
+    }
+
+    /// Whether the remotes had all of it.
+    pub fn is_whole(&self) -> bool {
+        self.each().all(|report| report.missing.is_empty())
+    }
+}
+
 /// Brings what the workspace's lock (or those of the commits asked for) needs into the store.
 pub fn fetch(
     world: &World<'_>,
@@ -58,16 +74,16 @@ pub fn fetch(
     let site = Site::open(world)?;
     let lock = site.lock()?;
     let targets = site.stored_paths(&lock, paths)?;
-    let mut wanted: BTreeSet<Root> = chosen(&lock, &targets)?.into_iter().collect();
-    let staying = staying(&site, &lock)?;
-    let mut locks = vec![travelling(&lock, &staying)?];
+    let mut wanted: BTreeSet<Root> = chosen(&site, &lock, &targets)?.into_iter().collect();
+    let routes = Routes::new(&site, &lock)?;
+    let mut locks = vec![routes.travelling(&lock)?];
     for rev in commits(&site, &options.also, false)? {
         let lock = site.lock_at(&rev)?;
-        wanted.extend(roots(&lock)?);
-        locks.push(travelling(&lock, &staying)?);
+        wanted.extend(chosen(&site, &lock, &[])?);
+        locks.push(routes.travelling(&lock)?);
     }
     let wanted: Vec<Root> = wanted.into_iter().collect();
-    bring(&site, &wanted, &locks, options)
+    bring(&site, &routes, &wanted, &locks, options)
 }
 
 /// Brings what the lock needs, then checks it out.
@@ -81,38 +97,60 @@ pub fn pull(
     let _guard = site.guard()?;
     let lock = site.lock()?;
     let targets = site.stored_paths(&lock, paths)?;
-    let locks = [travelling(&lock, &staying(&site, &lock)?)?];
-    let fetched = bring(&site, &chosen(&lock, &targets)?, &locks, options)?;
+    let routes = Routes::new(&site, &lock)?;
+    let (wanted, locks) = (chosen(&site, &lock, &targets)?, [routes.travelling(&lock)?]);
+    let fetched = bring(&site, &routes, &wanted, &locks, options)?;
     let checkout = switch(&site, &lock, &targets, force)?;
     Ok(PullReport { fetched, checkout })
 }
 
-fn chosen(lock: &Lock, targets: &[RelPath]) -> Result<Vec<Root>> {
+/// What was named; of nothing that was, all that is not to be named first.
+fn chosen(site: &Site<'_>, lock: &Lock, targets: &[RelPath]) -> Result<Vec<Root>> {
     let mut roots = roots(lock)?;
     let wanted = |root: &Root| targets.iter().any(|target| target.overlaps(&root.path));
     roots.retain(|root| targets.is_empty() || wanted(root));
+    roots.retain(|root| is_asked_for(site, &root.path, targets));
     Ok(roots)
 }
 
-/// Brings what some roots need and the store lacks; they stand in these locks.
+/// Brings what some roots need and the store lacks, each from its remote; they stand in these
+/// locks.
 pub(super) fn bring(
     site: &Site<'_>,
+    routes: &Routes,
     roots: &[Root],
     locks: &[Vec<Root>],
     options: &TransferOptions,
 ) -> Result<FetchReport> {
     site.prepare_store()?;
-    let (name, remote) = connect(site, options.remote.as_deref())?;
+    let mut reports = Vec::new();
+    for destination in routes.destinations(site, options.remote.as_deref(), roots)? {
+        reports.push(bring_from(site, &destination, roots, locks, options)?);
+    }
+    site.store.flush()?;
+    site.tend_store();
+    let mut report = reports.remove(0);
+    report.others = reports;
+    Ok(report)
+}
+
+fn bring_from(
+    site: &Site<'_>,
+    destination: &Destination<'_>,
+    roots: &[Root],
+    locks: &[Vec<Root>],
+    options: &TransferOptions,
+) -> Result<FetchReport> {
+    let (name, remote) = connect(site, Some(&destination.name))?;
+    let locks: Vec<Vec<Root>> = locks.iter().map(|roots| destination.of(roots)).collect();
     let fetched = remote.fetch(
         &site.store,
-        roots,
-        locks,
+        &destination.of(roots),
+        &locks,
         jobs(site, options.jobs),
         site.world.progress,
         site.world.interrupt,
     )?;
-    site.store.flush()?;
-    site.tend_store();
     let missing = fetched.missing.into_iter().map(|(path, id)| Missing {
         path,
         hash: id.to_string(),
@@ -127,5 +165,6 @@ pub(super) fn bring(
         received_bytes: fetched.received_bytes,
         missing: missing.collect(),
         damaged: damaged.collect(),
+        others: Vec::new(),
     })
 }

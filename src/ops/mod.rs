@@ -33,6 +33,7 @@ pub mod remove;
 pub mod repro;
 mod reshape;
 mod revisions;
+mod routes;
 mod set;
 mod site;
 pub mod stages;

@@ -1,9 +1,9 @@
 //! `push`: sends what commits need and nobody else has.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::content::{Missing, stored};
+use super::routes::{Destination, Routes};
 use super::{Error, Result, Site, World};
 use crate::git::{Rev, Which};
 use crate::hash::{BlobId, TreeId};
@@ -52,6 +52,21 @@ pub struct PushReport {
     /// Whether nothing was really sent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
+    /// What was sent to remotes that some paths have of their own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<PushReport>,
+}
+
+impl PushReport {
+    /// What was sent to each remote.
+    pub fn each(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.others)
+    }
+
+    /// Whether all could be sent.
+    pub fn is_whole(&self) -> bool {
+        self.each().all(|report| report.missing.is_empty())
+    }
 }
 
 /// Sends the workspace's lock, the locks of commits not yet published, and of those asked for.
@@ -62,43 +77,59 @@ pub fn push(world: &World<'_>, options: &TransferOptions) -> Result<PushReport> 
         locks.push((site.lock_at(&rev)?, Some(rev)));
     }
     let lock = site.lock()?;
-    let staying = staying(&site, &lock)?;
+    let routes = Routes::new(&site, &lock)?;
     // Last, so that the snapshot of a lock that is committed names the commit.
     locks.push((lock, None));
-    let wanted = wanted(&locks, &staying)?;
-    if wanted.is_empty() {
-        return Ok(nothing(
-            site.remote(options.remote.as_deref())?.0,
-            options.dry_run,
-        ));
+    let mut all = Vec::new();
+    for (lock, _) in &locks {
+        all.extend(routes.travelling(lock)?);
     }
-    let (name, remote) = connect(&site, options.remote.as_deref())?;
     let spool = site.layout.spool();
-    let _guard = match options.dry_run {
+    let _guard = match options.dry_run || all.is_empty() {
         true => None,
         false => Some(site.hold(&spool.join("lock"))?),
     };
-    let bases = bases(&site, &staying)?;
+    let mut reports = Vec::new();
+    for destination in routes.destinations(&site, options.remote.as_deref(), &all)? {
+        reports.push(push_to(&site, &destination, &locks, options)?);
+    }
+    let mut report = reports.remove(0);
+    report.others = reports;
+    Ok(report)
+}
+
+/// Sends what goes to one remote.
+fn push_to(
+    site: &Site<'_>,
+    destination: &Destination<'_>,
+    locks: &[(Lock, Option<Rev>)],
+    options: &TransferOptions,
+) -> Result<PushReport> {
+    let wanted = wanted(locks, destination)?;
+    if wanted.is_empty() {
+        return Ok(nothing(destination.name.clone(), options.dry_run));
+    }
+    let (name, remote) = connect(site, Some(&destination.name))?;
+    let bases = bases(site, destination)?;
     let pushed = remote.push(
         &site.store,
         &wanted,
         &PushOptions {
             project: project_id(&site.manifest.id),
             bases: &bases,
-            spool: &spool,
+            spool: &site.layout.spool(),
             memory: &site.layout.probes(),
-            jobs: jobs(&site, options.jobs),
+            jobs: jobs(site, options.jobs),
             dry_run: options.dry_run,
         },
-        world.progress,
-        world.interrupt,
+        site.world.progress,
+        site.world.interrupt,
     )?;
     let missing = pushed.missing.into_iter().map(|(path, id)| Missing {
         path,
         hash: id.to_string(),
     });
     Ok(PushReport {
-        remote: name,
         files: pushed.files,
         bytes: pushed.bytes,
         objects: pushed.objects,
@@ -106,7 +137,7 @@ pub fn push(world: &World<'_>, options: &TransferOptions) -> Result<PushReport> 
         mended: pushed.mended,
         complete: wanted.len(),
         missing: missing.collect(),
-        dry_run: options.dry_run,
+        ..nothing(name, options.dry_run)
     })
 }
 
@@ -121,6 +152,7 @@ fn nothing(remote: String, dry_run: bool) -> PushReport {
         complete: 0,
         missing: Vec::new(),
         dry_run,
+        others: Vec::new(),
     }
 }
 
@@ -217,11 +249,11 @@ pub(super) fn root(path: RelPath, recorded: &Recorded) -> Result<Root> {
     Ok(Root { path, content })
 }
 
-/// One entry for each distinct lock that names anything.
-fn wanted(locks: &[(Lock, Option<Rev>)], staying: &BTreeSet<RelPath>) -> Result<Vec<Wanted>> {
+/// One entry for each distinct lock that names anything for a remote.
+fn wanted(locks: &[(Lock, Option<Rev>)], destination: &Destination<'_>) -> Result<Vec<Wanted>> {
     let mut wanted: Vec<Wanted> = Vec::new();
     for (lock, rev) in locks {
-        let roots = travelling(lock, staying)?;
+        let roots = destination.travelling(lock)?;
         if roots.is_empty() || wanted.iter().any(|other| other.roots == roots) {
             continue;
         }
@@ -233,30 +265,12 @@ fn wanted(locks: &[(Lock, Option<Rev>)], staying: &BTreeSet<RelPath>) -> Result<
     Ok(wanted)
 }
 
-/// Tracked paths and outputs that never travel to a remote (`push = false`).
-pub(super) fn staying(site: &Site<'_>, lock: &Lock) -> Result<BTreeSet<RelPath>> {
-    let data = site.manifest.data.iter().filter(|(_, data)| !data.push);
-    let mut staying: BTreeSet<RelPath> = data.map(|(path, _)| path.clone()).collect();
-    for stage in site.graph(lock)?.stages().values() {
-        let outs = stage.outs.iter();
-        staying.extend(outs.filter(|out| !stage.options(out).push).cloned());
-    }
-    Ok(staying)
-}
-
-/// What a lock names and a remote holds.
-pub(super) fn travelling(lock: &Lock, staying: &BTreeSet<RelPath>) -> Result<Vec<Root>> {
-    let mut roots = roots(lock)?;
-    roots.retain(|root| !staying.contains(&root.path));
-    Ok(roots)
-}
-
-fn bases(site: &Site<'_>, staying: &BTreeSet<RelPath>) -> Result<Vec<Vec<Root>>> {
+fn bases(site: &Site<'_>, destination: &Destination<'_>) -> Result<Vec<Vec<Root>>> {
     let mut bases: Vec<Vec<Root>> = Vec::new();
     for rev in site.git.ancestors(MOST_BASES * 4)? {
         // A commit whose lock cannot be read is no base, and no reason to stop.
         let lock = site.lock_at(&rev);
-        let Ok(roots) = lock.and_then(|lock| travelling(&lock, staying)) else {
+        let Ok(roots) = lock.and_then(|lock| destination.travelling(&lock)) else {
             continue;
         };
         if !roots.is_empty() && !bases.contains(&roots) {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::content::{self, to_recorded};
 use super::diff::{DataChange, file_change};
 use super::facts::{Observer, entries_of};
+use super::routes::is_asked_for;
 use super::{EditedReport, Result, Site, World};
 use crate::hash::{ContentId, TreeId};
 use crate::path::{DepPath, RelPath};
@@ -65,6 +66,9 @@ pub struct DataStatus {
     pub in_remote: Option<bool>,
     /// The lock against HEAD's lock.
     pub head: HeadState,
+    /// Whether it is brought only when it is named (`pull = false`).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub on_demand: bool,
     /// Single files that differ.
     pub changes: Vec<DataChange>,
 }
@@ -411,6 +415,7 @@ impl Sides<'_> {
             in_store: ask_store.then(saved),
             in_remote: None,
             head: head_state(&self.head, &path, recorded),
+            on_demand: !is_asked_for(self.site, &path, &[]),
             changes,
             path,
         })
@@ -450,6 +455,7 @@ fn only_in_head(head: &Lock, lock: &Lock, chosen: &Chosen) -> Vec<DataStatus> {
             in_store: Some(false),
             in_remote: None,
             head: HeadState::Deleted,
+            on_demand: false,
             changes: Vec::new(),
             path,
         })

@@ -6,6 +6,9 @@ use super::{CliError, Exit, Ui, World};
 use crate::ops::fetch::{FetchReport, fetch};
 
 /// Bring data from a remote into the store, without touching the workspace
+///
+/// Data and outputs with `remote` in `esker.toml` come from that one; data with `pull = false` comes
+/// only when it is named.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Paths; none: all that the lock records
@@ -22,14 +25,26 @@ pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliEr
     if ui.json {
         ui.json(&report)?;
     } else {
-        ui.say(&summary(&report, "Fetched"));
-        tell_trouble(ui, &report);
+        tell(ui, &report, "Fetched");
     }
-    Ok(Exit::when(!report.missing.is_empty(), exit::DATA))
+    Ok(Exit::when(!report.is_whole(), exit::DATA))
+}
+
+/// Says what came, from each remote that gave or lacked something.
+pub(super) fn tell(ui: &Ui, report: &FetchReport, verb: &str) {
+    let told = |report: &&FetchReport| report.objects > 0 || !report.missing.is_empty();
+    let told: Vec<&FetchReport> = report.each().filter(told).collect();
+    if told.is_empty() {
+        ui.say(&summary(report, verb));
+    }
+    for report in &told {
+        ui.say(&summary(report, verb));
+    }
+    report.each().for_each(|report| tell_trouble(ui, report));
 }
 
 /// Names what is damaged on the remote, and what could not be had.
-pub(super) fn tell_trouble(ui: &Ui, report: &FetchReport) {
+fn tell_trouble(ui: &Ui, report: &FetchReport) {
     for damaged in &report.damaged {
         ui.warn(&format!(
             "`{}` on `{}` is damaged: {}",
@@ -39,7 +54,7 @@ pub(super) fn tell_trouble(ui: &Ui, report: &FetchReport) {
     tell_missing(ui, &report.missing, "on the remote");
 }
 
-pub(super) fn summary(report: &FetchReport, verb: &str) -> String {
+fn summary(report: &FetchReport, verb: &str) -> String {
     if report.objects == 0 && report.missing.is_empty() {
         return "Nothing to fetch: the store has everything".to_owned();
     }

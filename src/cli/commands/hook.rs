@@ -76,11 +76,13 @@ fn send(ui: &Ui, world: &World<'_>) -> Exit {
             return Exit(exit::NO);
         }
     };
-    if report.objects > 0 {
-        ui.say(&format!("esker: {}", push::summary(&report)));
+    for report in report.each() {
+        if report.objects > 0 {
+            ui.say(&format!("esker: {}", push::summary(report)));
+        }
+        push::tell_missing(ui, &report.missing, "here");
     }
-    push::tell_missing(ui, &report.missing, "here");
-    Exit::when(!report.missing.is_empty(), exit::NO)
+    Exit::when(!report.is_whole(), exit::NO)
 }
 
 fn stopped(ui: &Ui) -> Exit {

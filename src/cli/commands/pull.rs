@@ -8,6 +8,8 @@ use crate::ops::fetch::pull;
 ///
 /// Fetches what `esker.lock` records and the store lacks, checks every hash, and checks it out.
 /// What can be had is kept even if something is missing; that is then named, with exit code 3.
+/// Data and outputs with `remote` in `esker.toml` come from that one; data with `pull = false` comes
+/// only when it, or something in it, is named.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Paths; none: all that the lock records
@@ -29,12 +31,11 @@ pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliEr
         &args.transfer.options(false),
         args.force,
     )?;
-    let missing = !report.fetched.missing.is_empty() || !report.checkout.missing.is_empty();
+    let missing = !report.fetched.is_whole() || !report.checkout.missing.is_empty();
     if ui.json {
         ui.json(&report)?;
     } else {
-        ui.say(&fetch::summary(&report.fetched, "Pulled"));
-        fetch::tell_trouble(ui, &report.fetched);
+        fetch::tell(ui, &report.fetched, "Pulled");
         checkout::tell_switched(ui, &report.checkout);
     }
     Ok(Exit::when(missing, exit::DATA))

@@ -10,7 +10,8 @@ use crate::ops::push::{PushReport, TransferOptions, push};
 /// Send data to a remote
 ///
 /// Sends what the workspace's lock needs, and the locks of commits that no remote-tracking
-/// branch has yet. What the remote has already is not sent again.
+/// branch has yet. What the remote has already is not sent again. Data and outputs with `remote`
+/// go to that one alone, those with `push = false` nowhere.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -25,7 +26,7 @@ pub(crate) struct Args {
 /// Flags of all commands that talk to a remote.
 #[derive(Debug, clap::Args)]
 pub(super) struct Transfer {
-    /// The remote; none: the default one
+    /// The remote for all that has none of its own in esker.toml; none: the default one
     #[arg(short, long, value_name = "NAME")]
     remote: Option<String>,
     /// Transfer so many objects at once
@@ -64,10 +65,12 @@ pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliEr
     if ui.json {
         ui.json(&report)?;
     } else {
-        ui.say(&summary(&report));
-        tell_missing(ui, &report.missing, "here");
+        for report in report.each() {
+            ui.say(&summary(report));
+            tell_missing(ui, &report.missing, "here");
+        }
     }
-    Ok(Exit::when(!report.missing.is_empty(), exit::DATA))
+    Ok(Exit::when(!report.is_whole(), exit::DATA))
 }
 
 pub(super) fn summary(report: &PushReport) -> String {
@@ -78,7 +81,8 @@ pub(super) fn summary(report: &PushReport) -> String {
         return format!("Would push {files} to `{}`: {bytes}", report.remote);
     }
     if report.complete == 0 {
-        return "Nothing to push: nothing is recorded yet".to_owned();
+        let remote = &report.remote;
+        return format!("Nothing to push: nothing that is recorded goes to `{remote}`");
     }
     if report.files == 0 && report.objects == 0 {
         return format!("Nothing to push: `{}` has everything", report.remote);

@@ -127,6 +127,9 @@ fn show_data(ui: &Ui, data: &[DataStatus]) -> Result<(), CliError> {
     }
     for data in changed {
         let (mark, note) = match data.state {
+            DataState::Absent if data.on_demand && data.in_store != Some(true) => {
+                ("-", "  (not here: `pull = false`)")
+            }
             DataState::Absent if data.in_store == Some(true) => ("-", "  (not in the workspace)"),
             DataState::Absent => ("-", "  (neither in the workspace nor in the store)"),
             _ => ("~", ""),
@@ -181,8 +184,9 @@ fn advise(ui: &Ui, report: &StatusReport) {
         .clone()
         .filter(|data| data.state == DataState::Absent)
         .collect();
+    let comes = |data: &&DataStatus| data.in_store == Some(false) && !data.on_demand;
     let tracked = |data: &&DataStatus| data.state == DataState::Modified && data.stage.is_none();
-    if absent.iter().any(|data| data.in_store == Some(false)) && !report.remotes.is_empty() {
+    if absent.iter().any(comes) && !report.remotes.is_empty() {
         ui.next("esker pull");
     } else if absent.iter().any(|data| data.in_store == Some(true)) {
         ui.next("esker checkout");

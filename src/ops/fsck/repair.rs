@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::super::fetch::bring;
 use super::super::push::TransferOptions;
+use super::super::routes::Routes;
 use super::super::{Error, Result, Site};
 use super::inspect::reach;
 use super::{Depth, Need, Problem, Problems, Source, State};
@@ -115,8 +116,10 @@ fn from_remote(site: &Site<'_>, needs: &[Need], problems: &Problems) -> Result<(
     if roots.is_empty() {
         return Ok(());
     }
-    let locks = [super::super::push::roots(&site.lock()?)?];
-    match bring(site, &roots, &locks, &TransferOptions::default()) {
+    let lock = site.lock()?;
+    let routes = Routes::new(site, &lock)?;
+    let locks = [routes.travelling(&lock)?];
+    match bring(site, &routes, &roots, &locks, &TransferOptions::default()) {
         Ok(_) | Err(Error::NoRemote) => Ok(()),
         Err(error) => Err(error),
     }

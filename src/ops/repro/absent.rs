@@ -4,6 +4,7 @@
 use super::Repro;
 use crate::ops::content::{self, stored};
 use crate::ops::facts::is_absent;
+use crate::ops::routes::Routes;
 use crate::ops::{Result, checkout, fetch, push};
 use crate::path::RelPath;
 use crate::pipeline::Stage;
@@ -60,8 +61,10 @@ impl Repro<'_> {
             }
         }
         if !roots.is_empty() {
-            let locks = [push::roots(&self.lock)?];
-            fetch::bring(self.site, &roots, &locks, &push::TransferOptions::default())?;
+            let routes = Routes::of(self.site, self.graph);
+            let locks = [routes.travelling(&self.lock)?];
+            let options = push::TransferOptions::default();
+            fetch::bring(self.site, &routes, &roots, &locks, &options)?;
         }
         Ok(())
     }
