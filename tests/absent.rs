@@ -94,3 +94,140 @@ fn a_result_is_restored_from_the_remote_before_anything_runs() {
     assert!(sandbox.runs().is_empty(), "{output}");
     assert!(sandbox.exists("model/weights"));
 }
+
+#[test]
+fn what_no_remote_has_is_made_again() {
+    let sandbox = Sandbox::pipeline();
+    sandbox.sh("mkdir ../remote");
+    sandbox.ok("remote add store ../remote --default");
+    sandbox.edit(
+        "esker.toml",
+        "outs = [\"prepared.txt\"]",
+        "outs = [{ path = \"prepared.txt\", push = false }]",
+    );
+    sandbox.edit(
+        "esker.toml",
+        "outs = [\"model\"]",
+        "outs = [{ path = \"model\", push = false }]",
+    );
+    sandbox.ok("repro");
+    sandbox.ok("push");
+    sandbox.commit("Run");
+    sandbox.runs();
+    let clone = sandbox.clone_to("clone");
+    // Nothing that must run needs it.
+    clone.ok("repro --pull");
+    assert!(sandbox.runs().is_empty());
+    clone.sh("echo '# a comment' >> evaluate.sh");
+    insta::assert_snapshot!(clone.esker("repro --pull"), @"
+    exit: 0
+    --- stderr
+    · prepare     unchanged
+    · train       unchanged
+    ▶ prepare     prepared.txt missing
+    ✓ prepare     [time]  prepared.txt 10 B
+    ▶ train       model missing
+    ✓ train       [time]  model 52 B
+    ▶ evaluate    evaluate.sh changed
+    ✓ evaluate    [time]  eval 28 B
+    Ran 3 stages in [time]: loss 0.5000, score 0.1000
+    next: git add esker.lock evaluate.sh && git commit
+    ");
+    assert_eq!(sandbox.runs(), ["prepare", "train", "evaluate"]);
+    let lock = clone.sh("cat esker.lock");
+    clone.ok("repro");
+    assert_eq!(clone.sh("cat esker.lock"), lock);
+    assert!(sandbox.runs().is_empty());
+}
+
+#[test]
+fn what_can_be_made_again_by_nobody_is_named() {
+    let sandbox = pushed();
+    sandbox.edit(
+        "esker.toml",
+        "outs = [\"model\"]",
+        "outs = [{ path = \"model\", push = false }]",
+    );
+    sandbox.sh("rm -r ../remote && mkdir ../remote");
+    sandbox.ok("push");
+    sandbox.commit("The model stays here");
+    // The one that writes it is not to run.
+    let clone = sandbox.clone_to("single");
+    clone.sh("echo '# a comment' >> evaluate.sh");
+    let output = clone.esker("repro --pull --single evaluate");
+    assert_eq!(output.code, 1, "{output}");
+    assert!(
+        output.stderr.contains("its dependency `model` is missing"),
+        "{output}"
+    );
+    // It is frozen.
+    let clone = sandbox.clone_to("frozen");
+    clone.sh("echo '# a comment' >> evaluate.sh; sed -i 's/^.stage.train.$/&\\nfrozen = true/' esker.toml");
+    let output = clone.esker("repro --pull -k");
+    assert_eq!(output.code, 1, "{output}");
+    assert!(
+        output.stderr.contains("its dependency `model` is missing"),
+        "{output}"
+    );
+    // It needs tracked data that is lost.
+    sandbox.edit(
+        "esker.toml",
+        "outs = [\"prepared.txt\"]",
+        "outs = [{ path = \"prepared.txt\", push = false }]",
+    );
+    sandbox.append("esker.toml", "\n[data.\"data/raw.txt\"]\npush = false\n");
+    sandbox.sh("rm -r ../remote && mkdir ../remote");
+    sandbox.ok("push");
+    sandbox.commit("All stays here");
+    let clone = sandbox.clone_to("lost");
+    clone.sh("echo '# a comment' >> evaluate.sh");
+    let output = clone.esker("repro --pull");
+    assert_eq!(output.code, 1, "{output}");
+    assert!(
+        output
+            .stderr
+            .contains("`prepare` cannot run: its dependency `data/raw.txt` is missing"),
+        "{output}"
+    );
+    assert!(sandbox.runs().is_empty());
+}
+
+#[test]
+fn stages_side_by_side_wait_for_what_is_made_again() {
+    let sandbox = Sandbox::project();
+    sandbox.sh("mkdir ../remote");
+    sandbox.ok("remote add store ../remote --default");
+    sandbox.append(
+        "esker.toml",
+        "\n[stage.a]\ncmd = \"echo a >> $RUNS; echo 1 > a1; echo 2 > a2\"\n\
+         outs = [{ path = \"a1\", push = false }, \"a2\"]\n\
+         \n[stage.left]\ncmd = \"echo left >> $RUNS; cat left.txt a1 > l\"\ndeps = [\"left.txt\", \"a1\"]\nouts = [\"l\"]\n\
+         \n[stage.right]\ncmd = \"echo right >> $RUNS; cat right.txt a2 > r\"\ndeps = [\"right.txt\", \"a2\"]\nouts = [\"r\"]\n\
+         \n[stage.same]\ncmd = \"echo same >> $RUNS; cat a2 > s\"\ndeps = [\"a2\"]\nouts = [\"s\"]\n",
+    );
+    sandbox.write("left.txt", "1");
+    sandbox.write("right.txt", "1");
+    sandbox.ok("repro");
+    sandbox.ok("push");
+    sandbox.commit("Run");
+    sandbox.runs();
+    let clone = sandbox.clone_to("clone");
+    clone.sh("echo 2 > left.txt; echo 2 > right.txt");
+    let output = clone.esker("repro --pull -j 4 --json");
+    assert_eq!(output.code, 0, "{output}");
+    let mut runs = sandbox.runs();
+    runs.sort();
+    runs.dedup();
+    assert_eq!(runs, ["a", "left", "right"]);
+    // Each stage is told of once, by what was done to it at last.
+    let report: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    let stages = report["stages"].as_array().unwrap();
+    let mut told: Vec<&str> = stages
+        .iter()
+        .map(|run| run["name"].as_str().unwrap())
+        .collect();
+    told.sort_unstable();
+    assert_eq!(told, ["a", "left", "right", "same"]);
+    assert_eq!(clone.esker("repro --allow-missing").code, 0);
+    assert!(sandbox.runs().is_empty());
+}

@@ -61,17 +61,22 @@ impl<'s> Observer<'s> {
     /// All that decides whether a stage is fresh, and the params it misses.
     pub(super) fn facts(&mut self, stage: &Stage) -> Result<(Facts, Vec<MissingParam>)> {
         let mut facts = self.read_deps(stage)?;
-        for path in &stage.outs {
-            facts
-                .outs
-                .insert(path.clone(), to_recorded(self.out(path)?));
-        }
+        facts.outs = self.outs(stage)?;
         let (params, missing) = self.params(stage)?;
         facts.params = params;
         if let Some(lock) = &self.assumed {
             fill_absent(self.site, lock, stage, &mut facts);
         }
         Ok((facts, missing))
+    }
+
+    /// What lies at the outputs of a stage.
+    pub(super) fn outs(&mut self, stage: &Stage) -> Result<BTreeMap<RelPath, Option<Recorded>>> {
+        let mut outs = BTreeMap::new();
+        for path in &stage.outs {
+            outs.insert(path.clone(), to_recorded(self.out(path)?));
+        }
+        Ok(outs)
     }
 
     /// What a stage reads, as it is now.

@@ -279,6 +279,8 @@ struct Repro<'s> {
     claims: BTreeMap<String, Vec<Held>>,
     /// Claims of stages that are over and not saved yet.
     over: Vec<Held>,
+    /// Stages that must run because what they wrote is needed and nowhere to be had.
+    reopened: BTreeSet<String>,
     /// Stages that another esker keeps waiting, and for which process that was told.
     waiting: BTreeMap<String, Option<u32>>,
     report: ReproReport,
@@ -295,6 +297,15 @@ struct Running {
     id: String,
     started: u64,
     limit: Option<Limit>,
+}
+
+/// What came of the check of a stage.
+enum Answer {
+    Verdict(Verdict),
+    /// Another esker has what it needs.
+    Held,
+    /// It must run, and what it reads is nowhere to be had, but could be made again.
+    Lacks(absent::Lack),
 }
 
 /// What looking at a stage found.
@@ -327,6 +338,7 @@ impl<'s> Repro<'s> {
             stamp: share::stamp(&site.layout.lock())?,
             claims: BTreeMap::new(),
             over: Vec::new(),
+            reopened: BTreeSet::new(),
             waiting: BTreeMap::new(),
             report: ReproReport::default(),
             site,
@@ -425,8 +437,9 @@ impl<'s> Repro<'s> {
             }
             match scheduler.next() {
                 Next::Check(stage) => match self.check(&stage)? {
-                    Some(verdict) => scheduler.checked(&stage, verdict),
-                    None => scheduler.hold(&stage),
+                    Answer::Verdict(verdict) => scheduler.checked(&stage, verdict),
+                    Answer::Held => scheduler.hold(&stage),
+                    Answer::Lacks(lack) => self.reopen(&mut scheduler, &stage, lack),
                 },
                 Next::Run(stage) => match self.start(&stage) {
                     Ok(true) => {}
@@ -502,25 +515,27 @@ impl<'s> Repro<'s> {
     }
 
     /// Finds out whether a stage is fresh; restores it from the run cache if that knows it.
-    /// `None` if another esker has what it needs.
-    fn check(&mut self, name: &str) -> Result<Option<Verdict>> {
+    fn check(&mut self, name: &str) -> Result<Answer> {
         let graph = self.graph;
         let stage = &graph.stages()[name];
         match self.look_and_claim(stage) {
-            Ok(None) => Ok(None),
+            Ok(None) => Ok(Answer::Held),
             Ok(Some((Checked::Fresh, _))) => {
                 self.settle_storing(stage)?;
-                self.settle(name, Action::Unchanged, &[], 0.0, None);
-                self.tell_finished(name, StageOutcome::Unchanged);
-                Ok(Some(Verdict::Settled))
+                // One that was taken up again has its line already.
+                if !self.report.stages.iter().any(|run| run.name == name) {
+                    self.settle(name, Action::Unchanged, &[], 0.0, None);
+                    self.tell_finished(name, StageOutcome::Unchanged);
+                }
+                Ok(Answer::Verdict(Verdict::Settled))
             }
             Ok(Some((Checked::Stale(reasons, facts), missing))) => {
                 if let Some(message) = cannot_run(&facts, missing) {
                     self.fail(name, &reasons, Failure::Other { message });
-                    return Ok(Some(Verdict::Failed));
+                    return Ok(Answer::Verdict(Verdict::Failed));
                 }
                 if self.restore(stage, &facts, &reasons)? {
-                    return Ok(Some(Verdict::Settled));
+                    return Ok(Answer::Verdict(Verdict::Settled));
                 }
                 self.queue(stage, reasons, facts)
             }
@@ -528,46 +543,48 @@ impl<'s> Repro<'s> {
             Err(error) => {
                 let message = in_full(&error);
                 self.fail(name, &[], Failure::Other { message });
-                Ok(Some(Verdict::Failed))
+                Ok(Answer::Verdict(Verdict::Failed))
             }
         }
     }
 
     /// Takes a stage that must run: with its inputs in place.
-    fn queue(
-        &mut self,
-        stage: &Stage,
-        reasons: Vec<Reason>,
-        mut facts: Facts,
-    ) -> Result<Option<Verdict>> {
+    fn queue(&mut self, stage: &Stage, reasons: Vec<Reason>, mut facts: Facts) -> Result<Answer> {
         let name = &stage.name;
         if self.absence_counts() {
             match self.bring_inputs(stage) {
                 Ok(None) => {
                     self.claims.remove(name);
-                    return Ok(None);
+                    return Ok(Answer::Held);
+                }
+                Ok(Some(lost)) if !lost.is_empty() => {
+                    let lack = self.lack(lost, reasons);
+                    return Ok(Answer::Lacks(lack));
                 }
                 Ok(Some(_)) => {}
                 Err(error) => {
                     let message = in_full(&error);
                     self.fail(name, &reasons, Failure::Other { message });
-                    return Ok(Some(Verdict::Failed));
+                    return Ok(Answer::Verdict(Verdict::Failed));
                 }
             }
             facts = self.observer.facts(stage)?.0;
             if let Some(message) = cannot_run(&facts, Vec::new()) {
                 self.fail(name, &reasons, Failure::Other { message });
-                return Ok(Some(Verdict::Failed));
+                return Ok(Answer::Verdict(Verdict::Failed));
             }
         }
         self.stale.insert(name.clone(), (reasons, facts));
-        Ok(Some(Verdict::Stale))
+        Ok(Answer::Verdict(Verdict::Stale))
     }
 
     fn look(&mut self, stage: &Stage) -> Result<(Checked, Vec<MissingParam>)> {
         let (mut facts, missing) = self.observer.facts(stage)?;
         if self.absence_counts() {
             fill_absent(self.site, &self.lock, stage, &mut facts);
+        }
+        if self.reopened.contains(&stage.name) {
+            facts.outs = self.observer.outs(stage)?;
         }
         let mut reasons = pipeline::assess(stage, &facts, self.lock.stages.get(&stage.name));
         if reasons.is_empty() && self.options.force && !stage.spec.frozen {
@@ -617,6 +634,7 @@ impl<'s> Repro<'s> {
         failure: Option<Failure>,
     ) {
         self.give_back(name, matches!(action, Action::Ran | Action::Restored));
+        self.report.stages.retain(|run| run.name != name);
         self.report.stages.push(StageRun {
             name: name.to_owned(),
             action,

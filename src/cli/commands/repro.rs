@@ -60,7 +60,8 @@ pub(crate) struct Args {
     /// it reads from the store
     #[arg(long)]
     allow_missing: bool,
-    /// As --allow-missing, and fetch from the remote what the stages that run read
+    /// As --allow-missing, and fetch from the remote what the stages that run read; what it does
+    /// not have is made again by the stages that write it
     #[arg(long)]
     pull: bool,
     #[command(flatten)]

@@ -9,10 +9,13 @@
 //!                            → Failed
 //! Checking, Running → Held → Ready
 //! Waiting, Ready, Checking, Queued, Held → Skipped
+//! Settled, Ran → Waiting
 //! ```
 //!
 //! A stage is held while another process has what it needs; whoever knows that says so
-//! ([`Scheduler::hold`]) and asks for another try ([`Scheduler::retry`]).
+//! ([`Scheduler::hold`]) and asks for another try ([`Scheduler::retry`]). What is over is taken up
+//! again if it turns out that what it wrote is needed and nowhere to be had
+//! ([`Scheduler::reopen`]).
 
 #[cfg(test)]
 mod tests;
@@ -210,6 +213,53 @@ impl Scheduler {
         self.set(number, state);
     }
 
+    /// Takes up stages again that are over, because the one that is being checked needs what they
+    /// wrote and it is nowhere to be had. That one, and all else that depends on them, comes again
+    /// after them, from its check on. Yields what was put back: nothing, if none of them is over;
+    /// `None`, with nothing changed, while something that depends on them runs.
+    ///
+    /// # Panics
+    /// When that stage was not to be checked.
+    pub fn reopen(&mut self, stage: &str, needed: &BTreeSet<String>) -> Option<Vec<String>> {
+        let asking = self.number(stage, State::Checking);
+        let needed = needed.iter().filter_map(|name| self.numbers.get(name));
+        let needed: Vec<usize> = needed
+            .copied()
+            .filter(|number| self.is_done(*number))
+            .collect();
+        let mut below: BTreeSet<usize> = needed.iter().copied().collect();
+        let mut open = needed;
+        while let Some(number) = open.pop() {
+            let next = self.downstream[number].iter().copied();
+            open.extend(next.filter(|number| below.insert(*number)));
+        }
+        let under_way = |number: &usize| match self.states[*number] {
+            State::Running => true,
+            State::Checking => *number != asking,
+            _ => false,
+        };
+        if below.iter().any(under_way) {
+            return None;
+        }
+        if !below.contains(&asking) {
+            return Some(Vec::new());
+        }
+        below.retain(|number| !matches!(self.states[*number], State::Failed | State::Skipped));
+        for number in &below {
+            self.set(*number, State::Waiting);
+        }
+        self.count_missing(&below);
+        for number in &below {
+            match self.stopped {
+                true => self.set(*number, State::Skipped),
+                false if self.missing[*number] == 0 => self.set(*number, State::Ready),
+                false => {}
+            }
+        }
+        let names = below.iter().map(|number| self.names[*number].clone());
+        Some(names.collect())
+    }
+
     /// Tries held stages again. Says whether there were any.
     pub fn retry(&mut self) -> bool {
         let held: Vec<usize> = self.held.iter().copied().collect();
@@ -239,6 +289,24 @@ impl Scheduler {
         let mut names: Vec<String> = skipped.map(|(_, name)| name.clone()).collect();
         names.sort();
         names
+    }
+
+    fn is_done(&self, number: usize) -> bool {
+        matches!(self.states[number], State::Settled | State::Ran)
+    }
+
+    /// Counts anew how many stages that these need are not over.
+    fn count_missing(&mut self, numbers: &BTreeSet<usize>) {
+        for number in numbers {
+            self.missing[*number] = 0;
+        }
+        for number in 0..self.states.len() {
+            if !self.is_done(number) {
+                for next in &self.downstream[number] {
+                    self.missing[*next] += usize::from(numbers.contains(next));
+                }
+            }
+        }
     }
 
     /// The first queued stage whose mutexes are all free.

@@ -20,6 +20,19 @@ fn run(name: &str) -> Next {
     Next::Run(name.to_owned())
 }
 
+/// A stage that is looked at, stale, and started.
+fn starts(scheduler: &mut Scheduler, name: &str) {
+    assert_eq!(scheduler.next(), check(name));
+    scheduler.checked(name, Verdict::Stale);
+    assert_eq!(scheduler.next(), run(name));
+}
+
+/// A stage that is looked at, with nothing to do.
+fn settles(scheduler: &mut Scheduler, name: &str) {
+    assert_eq!(scheduler.next(), check(name));
+    scheduler.checked(name, Verdict::Settled);
+}
+
 #[test]
 fn what_is_settled_opens_the_way_without_running() {
     let mut scheduler = Scheduler::new(&diamond(), &names(&["a", "b", "c", "d"]), 1, false);
@@ -53,6 +66,60 @@ fn one_job_runs_at_a_time_and_downstream_waits_for_its_bytes() {
     scheduler.finished("c", true);
     assert_eq!(scheduler.next(), check("d"));
     scheduler.checked("d", Verdict::Settled);
+    assert_eq!(scheduler.next(), Next::Done);
+}
+
+#[test]
+fn what_is_over_can_be_taken_up_again() {
+    let mut scheduler = Scheduler::new(&diamond(), &names(&["a", "b", "c", "d"]), 2, false);
+    for name in ["a", "b"] {
+        settles(&mut scheduler, name);
+    }
+    // `c` lacks what `a` wrote. `b` depends on that too, so it is looked at once more.
+    assert_eq!(scheduler.next(), check("c"));
+    assert_eq!(
+        scheduler.reopen("c", &names(&["a"])).unwrap(),
+        ["a", "b", "c", "d"]
+    );
+    starts(&mut scheduler, "a");
+    assert_eq!(scheduler.next(), Next::Wait);
+    scheduler.finished("a", true);
+    starts(&mut scheduler, "b");
+    // While `b` reads it, nobody may write it.
+    assert_eq!(scheduler.next(), check("c"));
+    assert_eq!(scheduler.reopen("c", &names(&["a"])), None);
+    scheduler.hold("c");
+    scheduler.finished("b", true);
+    assert!(scheduler.retry());
+    assert_eq!(scheduler.next(), check("c"));
+    assert_eq!(scheduler.reopen("c", &names(&["a"])).unwrap().len(), 4);
+    assert_eq!(scheduler.next(), check("a"));
+    scheduler.checked("a", Verdict::Failed);
+    assert_eq!(scheduler.next(), Next::Done);
+    assert_eq!(scheduler.skipped(), ["b", "c", "d"]);
+}
+
+#[test]
+fn what_is_not_over_or_not_needed_is_not_taken_up() {
+    let graph = graph(&[
+        Build::stage("a"),
+        Build::stage("b").needs(&["a"]),
+        Build::stage("x"),
+    ]);
+    let mut scheduler = Scheduler::new(&graph, &names(&["b", "x"]), 1, false);
+    assert_eq!(scheduler.next(), check("b"));
+    // Outside of what is wanted, not over, and nothing to do with it.
+    for other in ["a", "b", "x"] {
+        assert_eq!(
+            scheduler.reopen("b", &names(&[other])).unwrap().len(),
+            0,
+            "{other}"
+        );
+    }
+    scheduler.checked("b", Verdict::Settled);
+    assert_eq!(scheduler.next(), check("x"));
+    assert_eq!(scheduler.reopen("x", &names(&["b"])).unwrap().len(), 0);
+    scheduler.checked("x", Verdict::Settled);
     assert_eq!(scheduler.next(), Next::Done);
 }
 
