@@ -115,3 +115,49 @@ fn a_killed_holder_keeps_nobody_waiting() {
     let output = sandbox.esker("add data");
     assert!(!output.stderr.contains("Waiting"), "{output}");
 }
+
+#[test]
+fn an_esker_inside_of_a_stage_does_not_wait_for_the_one_around_it() {
+    let sandbox = Sandbox::project();
+    sandbox.append(
+        "esker.toml",
+        "\n[stage.add]\ncmd = \"echo 1 > data; esker status -q > seen && esker add data\"\nouts = [\"out\"]\n\
+         \n[stage.other]\ncmd = \"echo 1 > other\"\nouts = [\"other\"]\n\
+         \n[stage.around]\ncmd = \"esker repro other && cat other > result\"\nouts = [\"result\"]\n\
+         \n[stage.self]\ncmd = \"esker repro self\"\nouts = [\"mine\"]\n",
+    );
+    insta::assert_snapshot!(sandbox.esker("repro add"), @"
+    exit: 1
+    --- stderr
+    ▶ add         first run
+      error[E0217]: the stage `add` called this, and `esker repro add` is at work in this project
+        nothing was changed: it would wait for the stage, and the stage for it
+
+      hint: name in `outs` what the stage writes, or call esker before or after `esker repro`
+    ✗ add         failed
+
+    error: `add` failed with exit code 2; nothing was recorded, and its outputs are as before
+      │ error[E0217]: the stage `add` called this, and `esker repro add` is at work in this project
+      │   nothing was changed: it would wait for the stage, and the stage for it
+      │
+      │ hint: name in `outs` what the stage writes, or call esker before or after `esker repro`
+
+    warning: `data` appeared while stages ran, and belongs to none: is it an output?
+    warning: `seen` appeared while stages ran, and belongs to none: is it an output?
+    1 failed
+    ");
+    assert!(!sandbox.exists("esker.lock"));
+    // What does not touch goes side by side, as always.
+    sandbox.ok("repro around");
+    assert_eq!(sandbox.read("result"), "1\n");
+    let lock = sandbox.read("esker.lock");
+    assert!(lock.contains("[stage.other]") && lock.contains("[stage.around]"));
+    let output = sandbox.esker("repro self");
+    assert_eq!(output.code, 1, "{output}");
+    assert!(
+        output
+            .stderr
+            .contains("the stage `self` called this, and `esker repro self` has `mine`"),
+        "{output}"
+    );
+}

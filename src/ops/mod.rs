@@ -87,6 +87,19 @@ pub enum Error {
     /// `stage add` of what would make no sense of `esker.toml`.
     #[error(transparent)]
     StageNotWritten(Box<Error>),
+    /// A command of a stage called an esker that needs what the one around it has.
+    #[error("the stage `{stage}` called this, and `{holder}` {}", match what.is_empty() {
+        true => "is at work in this project".to_owned(),
+        false => format!("has `{what}`"),
+    })]
+    InsideStage {
+        /// The stage.
+        stage: String,
+        /// The path or mutex; empty is the whole project.
+        what: String,
+        /// The command line of who has it.
+        holder: String,
+    },
     /// A project's text cannot be read.
     #[error(transparent)]
     Project(#[from] crate::project::Error),

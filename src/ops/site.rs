@@ -147,19 +147,33 @@ impl<'w> Site<'w> {
         self.hold(&self.layout.guard())
     }
 
-    /// Claims paths and names, or says who has some of them.
+    /// Claims paths and names, or says who has some of them. Inside of a stage nobody can wait for
+    /// that: the esker that runs the stage has claims too, and waits for the stage.
     pub fn claim(&self, wanted: &Claim) -> Result<std::result::Result<Held, Holder>> {
-        Ok(self.claims.take(wanted, self.world.command)?)
+        let taken = self.claims.take(wanted, self.world.command)?;
+        match (taken, (self.world.var)("ESKER_STAGE")) {
+            (Err(holder), Some(stage)) => Err(Error::InsideStage {
+                stage,
+                what: self.shown(&holder),
+                holder: holder.command,
+            }),
+            (taken, _) => Ok(taken),
+        }
+    }
+
+    /// What somebody has, as it is called in this project; the project itself is nothing.
+    fn shown(&self, holder: &Holder) -> String {
+        let root = self.layout.root.display().to_string();
+        let what = holder.what.strip_prefix(&root).unwrap_or(&holder.what);
+        what.trim_start_matches('/').to_owned()
     }
 
     /// Tells for whom this esker waits, once for each.
     pub fn tell_waiting(&self, told: &mut Option<u32>, holder: &Holder) {
         if told.replace(holder.pid) != Some(holder.pid) {
-            let root = self.layout.root.display().to_string();
-            let what = holder.what.strip_prefix(&root).unwrap_or(&holder.what);
             self.world.progress.event(Event::Waiting {
                 holder: Some((holder.pid, &holder.command)),
-                what: what.trim_start_matches('/'),
+                what: &self.shown(holder),
             });
         }
     }

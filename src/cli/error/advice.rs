@@ -74,6 +74,11 @@ fn own_error(error: &Error, text: String) -> CliError {
             .hint(format!(
                 "change `[stage.{name}]` in esker.toml, or replace all of it with `--force`"
             )),
+        Error::InsideStage { .. } => CliError::new("E0217", CANNOT, text)
+            .detail("nothing was changed: it would wait for the stage, and the stage for it")
+            .hint(
+                "name in `outs` what the stage writes, or call esker before or after `esker repro`",
+            ),
         Error::NothingToCommit { stage, .. } => CliError::new("E0211", CANNOT, text)
             .hint(format!("run it instead: esker repro {stage}")),
         Error::DataChanged(paths) => CliError::new("E0308", NO, text)

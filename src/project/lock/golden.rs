@@ -13,11 +13,12 @@ macro_rules! golden {
     };
 }
 
-const LOCKS: [(&str, &str); 4] = [
+const LOCKS: [(&str, &str); 5] = [
     ("empty.lock", golden!("empty.lock")),
     ("data.lock", golden!("data.lock")),
     ("pipeline.lock", golden!("pipeline.lock")),
     ("odd.lock", golden!("odd.lock")),
+    ("unstored.lock", golden!("unstored.lock")),
 ];
 
 #[test]
@@ -30,7 +31,15 @@ fn golden_locks_are_read_and_written_byte_for_byte() {
         let lock = Lock::parse(LOCKS[index].1).unwrap();
         (lock.data.len(), lock.stages.len())
     };
-    assert_eq!([0, 1, 2, 3].map(count), [(0, 0), (5, 0), (1, 3), (0, 2)]);
+    let counts = [(0, 0), (5, 0), (1, 3), (0, 2), (0, 1)];
+    assert_eq!([0, 1, 2, 3, 4].map(count), counts);
+    let unstored = Lock::parse(LOCKS[4].1).unwrap();
+    let unstored: Vec<&str> = unstored.stages["report"]
+        .unstored
+        .iter()
+        .map(|path| path.as_str())
+        .collect();
+    assert_eq!(unstored, ["plots", "report.md", "report.sh"]);
 }
 
 /// Each line: lock, stage, run line, run key.
