@@ -76,6 +76,11 @@ pub enum Event<'a> {
         /// The file.
         file: &'a str,
     },
+    /// Results of stages that others share cannot be had now; nothing else stops for that.
+    NoSharedResults {
+        /// Why.
+        reason: &'a str,
+    },
     /// The stages that will be looked at are known.
     Planned {
         /// How many will be looked at.

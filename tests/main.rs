@@ -82,6 +82,8 @@ mod s3;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
+mod shared_results;
+#[cfg(test)]
 mod shared_store;
 #[cfg(test)]
 mod stage;

@@ -69,6 +69,9 @@ impl Progress for Teller {
             Event::Doubling { bytes } => self.warn(&state, &doubling(bytes)),
             Event::ObjectEdited { path, object } => self.warn(&state, &edited(path, object)),
             Event::ProjectInside { path } => self.warn(&state, &left_out(path)),
+            Event::NoSharedResults { reason } => {
+                self.warn(&state, &format!("no results of others: {reason}"));
+            }
             Event::ParamSet { what, file } => self.say(&state, &format!("set {what} ({file})")),
             Event::Planned { stages, jobs } => state.side_by_side = stages.min(jobs) > 1,
             Event::Stopping { stages, killed } => self.say(&state, &stopping(stages, killed)),

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use super::checkout::{CheckoutReport, switch};
 use super::content::Missing;
-use super::push::{TransferOptions, commits, connect, jobs, roots};
+use super::push::{TransferOptions, commits, connect, is_zero, jobs, roots};
 use super::routes::{Destination, Routes, is_asked_for};
+use super::shared::Shared;
 use super::{Result, Site, World};
+use crate::hash::RunKey;
 use crate::path::RelPath;
-use crate::project::Lock;
+use crate::project::{Lock, StageRecord};
 use crate::remote::Root;
 
 /// What came.
@@ -29,6 +31,9 @@ pub struct FetchReport {
     /// Objects of the remote that are not what they should be; nothing of them was taken.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<Damaged>,
+    /// Results of the run cache that came, if they are shared.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub results: u64,
     /// What came from remotes that some paths have of their own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<FetchReport>,
@@ -83,7 +88,9 @@ pub fn fetch(
         locks.push(routes.travelling(&lock)?);
     }
     let wanted: Vec<Root> = wanted.into_iter().collect();
-    bring(&site, &routes, &wanted, &locks, options)
+    let mut report = bring(&site, &routes, &wanted, &locks, options)?;
+    report.results = bring_results(&site, &lock, &targets, options)?;
+    Ok(report)
 }
 
 /// Brings what the lock needs, then checks it out.
@@ -99,9 +106,26 @@ pub fn pull(
     let targets = site.stored_paths(&lock, paths)?;
     let routes = Routes::new(&site, &lock)?;
     let (wanted, locks) = (chosen(&site, &lock, &targets)?, [routes.travelling(&lock)?]);
-    let fetched = bring(&site, &routes, &wanted, &locks, options)?;
+    let mut fetched = bring(&site, &routes, &wanted, &locks, options)?;
+    fetched.results = bring_results(&site, &lock, &targets, options)?;
     let checkout = switch(&site, &lock, &targets, force)?;
     Ok(PullReport { fetched, checkout })
+}
+
+/// Brings the results that others have of the stages of a lock, if this clone wants them; none if
+/// only some paths were asked for.
+fn bring_results(
+    site: &Site<'_>,
+    lock: &Lock,
+    targets: &[RelPath],
+    options: &TransferOptions,
+) -> Result<u64> {
+    if !targets.is_empty() {
+        return Ok(0);
+    }
+    let keys: BTreeSet<RunKey> = lock.stages.values().map(StageRecord::run_key).collect();
+    let keys: Vec<RunKey> = keys.into_iter().collect();
+    Shared::open(site, options.remote.as_deref()).bring(&keys)
 }
 
 /// What was named; of nothing that was, all that is not to be named first.
@@ -165,6 +189,7 @@ fn bring_from(
         received_bytes: fetched.received_bytes,
         missing: missing.collect(),
         damaged: damaged.collect(),
+        results: 0,
         others: Vec::new(),
     })
 }

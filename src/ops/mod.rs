@@ -35,6 +35,7 @@ mod reshape;
 mod revisions;
 mod routes;
 mod set;
+mod shared;
 mod site;
 pub mod stages;
 pub mod status;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::content::{Missing, stored};
 use super::routes::{Destination, Routes};
-use super::{Error, Result, Site, World};
+use super::{Error, Result, Site, World, shared};
 use crate::git::{Rev, Which};
 use crate::hash::{BlobId, TreeId};
 use crate::path::RelPath;
@@ -52,6 +52,9 @@ pub struct PushReport {
     /// Whether nothing was really sent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
+    /// Results of the run cache that were new there, if they are shared.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub results: u64,
     /// What was sent to remotes that some paths have of their own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<PushReport>,
@@ -95,6 +98,12 @@ pub fn push(world: &World<'_>, options: &TransferOptions) -> Result<PushReport> 
     }
     let mut report = reports.remove(0);
     report.others = reports;
+    if !options.dry_run {
+        let missing = report.each().flat_map(|report| &report.missing);
+        let missing = missing.map(|missing| &missing.path).collect();
+        let locks = locks.iter().map(|(lock, _)| lock);
+        report.results = shared::share(&site, &report.remote, &routes, locks, &missing)?;
+    }
     Ok(report)
 }
 
@@ -152,6 +161,7 @@ fn nothing(remote: String, dry_run: bool) -> PushReport {
         complete: 0,
         missing: Vec::new(),
         dry_run,
+        results: 0,
         others: Vec::new(),
     }
 }
@@ -168,6 +178,11 @@ pub(super) fn commits(site: &Site<'_>, also: &[Which], unpublished: bool) -> Res
     revs.sort_by(|a, b| a.commit.cmp(&b.commit));
     revs.dedup_by(|a, b| a.commit == b.commit);
     Ok(revs)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+pub(super) fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Connects to a remote by name.

@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::facts::{Observer, fill_absent};
+use super::shared::Shared;
 use super::status::ReasonReport;
 use super::{Error, Result, Site, World, check_ignore};
 use crate::fs;
@@ -281,6 +282,8 @@ struct Repro<'s> {
     over: Vec<Held>,
     /// Stages that must run because what they wrote is needed and nowhere to be had.
     reopened: BTreeSet<String>,
+    /// Results of others, once they are looked for.
+    shared: Option<Shared<'s>>,
     /// Stages that another esker keeps waiting, and for which process that was told.
     waiting: BTreeMap<String, Option<u32>>,
     report: ReproReport,
@@ -339,6 +342,7 @@ impl<'s> Repro<'s> {
             claims: BTreeMap::new(),
             over: Vec::new(),
             reopened: BTreeSet::new(),
+            shared: None,
             waiting: BTreeMap::new(),
             report: ReproReport::default(),
             site,

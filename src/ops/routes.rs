@@ -58,10 +58,15 @@ impl Routes {
         }
     }
 
+    /// Whether a path goes to any remote.
+    pub(super) fn travels(&self, path: &RelPath) -> bool {
+        !self.staying.contains(path)
+    }
+
     /// What a lock names and remotes hold.
     pub(super) fn travelling(&self, lock: &Lock) -> Result<Vec<Root>> {
         let mut roots = roots(lock)?;
-        roots.retain(|root| !self.staying.contains(&root.path));
+        roots.retain(|root| self.travels(&root.path));
         Ok(roots)
     }
 

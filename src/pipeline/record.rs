@@ -79,6 +79,33 @@ impl RunRecord {
         Ok(())
     }
 
+    /// The name and the bytes of the record that a run line names, as [`RunRecord::save`] wrote it.
+    pub fn file(runs: &Path, run: &str) -> Option<(String, Vec<u8>)> {
+        let path = path(runs, run)?;
+        Self::load(runs, run)?;
+        Some((format!("{run}.json"), fs::read(&path).ok()?))
+    }
+
+    /// Whether a record of this name is kept.
+    pub fn is_kept(runs: &Path, name: &str) -> bool {
+        let run = name.strip_suffix(".json");
+        run.is_some_and(|run| Self::load(runs, run).is_some())
+    }
+
+    /// Keeps a record that came from elsewhere, if it is what its name says and none of that run is
+    /// here. Yields whether it was kept.
+    pub fn take(runs: &Path, name: &str, bytes: &[u8]) -> Result<bool> {
+        let record = parse(bytes).filter(|record| format!("{}.json", record.run) == name);
+        let path = record.and_then(|record| path(runs, &record.run));
+        let Some(path) = path.filter(|_| !Self::is_kept(runs, name)) else {
+            return Ok(false);
+        };
+        let mut temp = fs::TempFile::new_in(runs)?;
+        temp.write_all(bytes)?;
+        temp.persist(&path)?;
+        Ok(true)
+    }
+
     /// Where its output is.
     pub fn log(&self, runs: &Path) -> Option<PathBuf> {
         log_of(runs, &self.id)
@@ -100,7 +127,11 @@ fn read(path: &Path) -> Option<RunRecord> {
     if !metadata.is_file() || metadata.len() > MAX_RECORD {
         return None;
     }
-    let record: RunRecord = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    parse(&fs::read(path).ok()?)
+}
+
+fn parse(bytes: &[u8]) -> Option<RunRecord> {
+    let record: RunRecord = serde_json::from_slice(bytes).ok()?;
     (record.v == VERSION).then_some(record)
 }
 

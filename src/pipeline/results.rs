@@ -66,6 +66,33 @@ impl Results {
         Ok(())
     }
 
+    /// The entry that is kept of this very result, if it is: its name and its bytes.
+    pub fn entry(&self, record: &StageRecord) -> Result<Option<(String, Vec<u8>)>> {
+        let text = entry_text(record);
+        let name = Digest::of(text.as_bytes()).to_hex();
+        let is_kept = self.has(record.run_key(), &name)?;
+        Ok(is_kept.then(|| (name, text.into_bytes())))
+    }
+
+    /// Whether an entry of this name is kept.
+    pub fn has(&self, key: RunKey, name: &str) -> Result<bool> {
+        Ok(fs::metadata(&self.key_dir(key).join(name))?.is_some())
+    }
+
+    /// Keeps an entry that came from elsewhere, if it is what its name and its key say. Yields
+    /// whether it is.
+    pub fn take(&self, key: RunKey, name: &str, bytes: &[u8]) -> Result<bool> {
+        let id = name.parse::<Digest>().ok();
+        let Some(id) = id.filter(|id| record_of(bytes, *id, key).is_some()) else {
+            return Ok(false);
+        };
+        let dir = self.key_dir(key);
+        let mut temp = fs::TempFile::new_in(&dir)?;
+        temp.write_all(bytes)?;
+        temp.persist(&dir.join(id.to_hex()))?;
+        Ok(true)
+    }
+
     fn key_dir(&self, key: RunKey) -> PathBuf {
         let hex = key.to_string();
         self.dir.join(&hex[..2]).join(hex)
@@ -90,16 +117,21 @@ fn read(path: &Path, id: Digest, key: RunKey) -> Option<(Age, StageRecord)> {
     if !metadata.is_file() || metadata.len() > MAX_ENTRY {
         return None;
     }
-    let bytes = fs::read(path).ok()?;
-    if Digest::of(&bytes) != id {
+    let record = record_of(&fs::read(path).ok()?, id, key)?;
+    let age = (metadata.mtime(), metadata.mtime_nsec(), id);
+    Some((age, record))
+}
+
+/// What an entry says; `None` unless it is exactly what its name and its key say.
+fn record_of(bytes: &[u8], id: Digest, key: RunKey) -> Option<StageRecord> {
+    if Digest::of(bytes) != id {
         return None;
     }
-    let mut lock = Lock::parse(std::str::from_utf8(&bytes).ok()?).ok()?;
+    let mut lock = Lock::parse(std::str::from_utf8(bytes).ok()?).ok()?;
     let record = lock.stages.remove(NAME)?;
     let alone = lock == Lock::default();
     let sound = !record.adopted && record.run == record.run_line(NAME) && record.run_key() == key;
-    let age = (metadata.mtime(), metadata.mtime_nsec(), id);
-    (alone && sound).then_some((age, record))
+    (alone && sound).then_some(record)
 }
 
 #[cfg(test)]
@@ -269,6 +301,36 @@ mod tests {
         fs::write_new(&dir.join(Digest::of(not_text).to_hex()), not_text).unwrap();
         std::fs::create_dir(dir.join(Digest::of(b"z").to_hex())).unwrap();
         assert_eq!(models(&results, key), [id("m")]);
+    }
+
+    #[test]
+    fn an_entry_goes_elsewhere_as_it_is_and_nothing_else_is_taken() {
+        let (_dir, here) = results();
+        let (_other, there) = results();
+        let record = record("m");
+        let key = record.run_key();
+        assert_eq!(here.entry(&record).unwrap(), None);
+        here.put(key, &record).unwrap();
+        let (name, bytes) = here.entry(&record).unwrap().unwrap();
+        assert!(here.has(key, &name).unwrap());
+        let other = RunKey(Digest::of(b"other"));
+        let mut adopted = record.clone();
+        adopted.adopted = true;
+        let forged = entry_text(&adopted);
+        let forged_name = Digest::of(forged.as_bytes()).to_hex();
+        let table: [(RunKey, &str, &[u8]); 5] = [
+            (other, &name, &bytes),
+            (key, "../../x", &bytes),
+            (key, &Digest::of(b"x").to_hex(), &bytes),
+            (key, &name, &bytes[1..]),
+            (key, &forged_name, forged.as_bytes()),
+        ];
+        for (key, name, bytes) in table {
+            assert!(!there.take(key, name, bytes).unwrap(), "{name}");
+        }
+        assert!(!there.dir.exists());
+        assert!(there.take(key, &name, &bytes).unwrap());
+        assert_eq!(there.get(key).unwrap(), here.get(key).unwrap());
     }
 
     #[test]

@@ -10,8 +10,8 @@ use super::source::{Section, Source, Text, complaint, read_text};
 use super::{Layout, Result};
 use crate::fs::{Durability, LinkKind};
 
-const SECTIONS: [&str; 3] = ["store", "core", "trust"];
-const LATER_SECTIONS: [&str; 3] = ["run_cache", "hooks", "remote"];
+const SECTIONS: [&str; 4] = ["store", "core", "run_cache", "trust"];
+const LATER_SECTIONS: [&str; 2] = ["hooks", "remote"];
 const STORE: [&str; 5] = ["path", "links", "shared", "durability", "pack_below"];
 
 /// Longer files gain nothing from a pack.
@@ -43,6 +43,8 @@ pub struct Config {
     /// `[trust] endpoints` of all files: places that keys may be shown to although a file that git
     /// carries names them.
     pub trusted: BTreeSet<String>,
+    /// `[run_cache] remote`: whether results of stages are shared by push and pull.
+    pub share_results: Option<bool>,
     /// `[core] remote` of the user's or the machine's file: what `esker.toml` says goes before it.
     pub user_remote: Option<String>,
 }
@@ -70,6 +72,7 @@ impl Config {
             durability: user.durability.or(system.durability),
             pack_below: user.pack_below.or(system.pack_below),
             jobs: user.jobs.or(system.jobs),
+            share_results: user.share_results.or(system.share_results),
             trusted: user.trusted.into_iter().chain(system.trusted).collect(),
             remote: None,
         };
@@ -81,6 +84,7 @@ impl Config {
             pack_below: clone.pack_below.or(outer.pack_below),
             jobs: environment.jobs.or(clone.jobs).or(outer.jobs),
             remote: environment.remote.or(clone.remote),
+            share_results: clone.share_results.or(outer.share_results),
             trusted: clone.trusted.into_iter().chain(outer.trusted).collect(),
             user_remote: outer.user_remote,
         })
@@ -213,6 +217,10 @@ fn parse(file: &str, text: &str, home: Option<&Path>) -> Result<Config> {
         section.only(&["endpoints"], &[])?;
         let endpoints = section.texts("endpoints")?.unwrap_or_default();
         config.trusted = endpoints.iter().map(|text| text.text.to_owned()).collect();
+    }
+    if let Some(section) = root.section("run_cache")? {
+        section.only(&["remote"], &[])?;
+        config.share_results = Some(section.flag("remote", false)?);
     }
     if let Some(section) = root.section("core")? {
         section.only(&["jobs", "remote"], &[])?;

@@ -1,6 +1,6 @@
 //! The keys of a remote's objects. `docs/format.md`, section "Remotes".
 
-use crate::hash::{PackId, RootsKey, SegmentId, SnapshotId};
+use crate::hash::{PackId, RootsKey, RunKey, SegmentId, SnapshotId};
 
 /// What the remote is.
 pub(super) const FORMAT: &str = "format.json";
@@ -12,6 +12,8 @@ pub(super) const SEGMENTS: &str = "idx/";
 pub(super) const SNAPSHOTS: &str = "snap/";
 /// What is written twice to find out whether the second writer is told.
 pub(super) const PROBE: &str = "probe";
+/// Where results of the run cache lie.
+pub(super) const RESULTS: &str = "run/";
 /// Where garbage collection keeps its log.
 pub(super) const GC_LOG: &str = "gc/";
 
@@ -34,6 +36,15 @@ pub(super) fn snapshot(key: RootsKey, id: SnapshotId) -> String {
 /// Where the newest snapshot of a key is named.
 pub(super) fn head_of(key: RootsKey) -> String {
     format!("{SNAPSHOTS}{key}/head")
+}
+
+/// Where the results of a key lie.
+pub(super) fn results_of(key: RunKey) -> String {
+    format!("{RESULTS}{}/{key}/", key.0.short(2))
+}
+
+pub(super) fn result(key: RunKey, name: &str) -> String {
+    format!("{}{name}", results_of(key))
 }
 
 pub(super) fn log(number: u64) -> String {
@@ -84,6 +95,18 @@ mod tests {
             Some(SegmentId(digest))
         );
         assert_eq!(parse_snapshot(&snapshot(roots, id)), Some((roots, id)));
+        let golden = include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/fixtures/formats/run-cache-v1/shared.txt"
+        ));
+        let names = golden.lines().map(|line| {
+            let parts: Vec<&str> = line.split('/').collect();
+            result(RunKey(parts[2].parse().unwrap()), parts[3])
+        });
+        assert_eq!(
+            names.collect::<Vec<_>>(),
+            golden.lines().collect::<Vec<_>>()
+        );
         assert_eq!(log(17), "gc/0000000000000017");
         assert_eq!(parse_log(&log(17)), Some(17));
     }

@@ -511,7 +511,7 @@ impl<'a> Link<'a> {
         }
     }
 
-    fn transport(&self) -> &dyn Transport {
+    pub(super) fn transport(&self) -> &dyn Transport {
         &*self.remote.transport
     }
 }

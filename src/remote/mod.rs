@@ -14,6 +14,7 @@ mod probe;
 mod push;
 mod reads;
 mod recipe;
+mod results;
 mod segment;
 mod snapshot;
 mod walk;
@@ -25,7 +26,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use crate::hash::{BlobId, ObjectId, TreeId};
+use crate::hash::{BlobId, ObjectId, RunKey, TreeId};
 use crate::path::RelPath;
 use crate::progress::{Interrupt, Progress};
 use crate::store::Store;
@@ -227,6 +228,17 @@ pub struct Wanted {
     pub commit: [u8; 32],
 }
 
+/// An entry of the run cache, or the record of a run, as it lies on a remote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedResult {
+    /// The key of what went in.
+    pub key: RunKey,
+    /// Its name below that.
+    pub name: String,
+    /// What it says.
+    pub bytes: Vec<u8>,
+}
+
 /// An open remote.
 pub struct Remote {
     address: Address,
@@ -312,6 +324,31 @@ impl Remote {
     ) -> Result<Pushed> {
         let link = Link::new(self, options.jobs, interrupt);
         push::push(&link, store, wanted, options, progress)
+    }
+
+    /// Sends results of the run cache that are not there. Whoever calls it has sent their data.
+    /// Yields how many were new.
+    pub fn put_results(
+        &self,
+        results: &[SharedResult],
+        (jobs, memory): (usize, &Path),
+        interrupt: &Interrupt,
+    ) -> Result<u64> {
+        let link = Link::new(self, jobs, interrupt);
+        link.prepare_writes(memory)?;
+        results::put(&link, results)
+    }
+
+    /// Brings the results that lie under some keys and are not `known`, the oldest first. They may
+    /// say anything.
+    pub fn get_results(
+        &self,
+        keys: &[RunKey],
+        known: &(dyn Fn(RunKey, &str) -> bool + Sync),
+        jobs: usize,
+        interrupt: &Interrupt,
+    ) -> Result<Vec<SharedResult>> {
+        results::get(&Link::new(self, jobs, interrupt), keys, known)
     }
 
     /// Refuses a store that lets one writer of a name overwrite another: a record of the log could

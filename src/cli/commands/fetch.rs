@@ -41,6 +41,10 @@ pub(super) fn tell(ui: &Ui, report: &FetchReport, verb: &str) {
         ui.say(&summary(report, verb));
     }
     report.each().for_each(|report| tell_trouble(ui, report));
+    if report.results > 0 {
+        let results = render::count(report.results, "result");
+        ui.say(&format!("{verb} {results} for the run cache"));
+    }
 }
 
 /// Names what is damaged on the remote, and what could not be had.

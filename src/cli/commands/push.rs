@@ -69,6 +69,10 @@ pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliEr
             ui.say(&summary(report));
             tell_missing(ui, &report.missing, "here");
         }
+        if report.results > 0 {
+            let results = render::count(report.results, "result");
+            ui.say(&format!("Shared {results} of the run cache"));
+        }
     }
     Ok(Exit::when(!report.is_whole(), exit::DATA))
 }

@@ -125,9 +125,14 @@ impl Repro<'_> {
     /// Brings what the store lacks of some paths, if that was asked for. What the remote does
     /// not have stays absent.
     pub(super) fn fetch(&self, paths: &[(RelPath, Recorded)]) -> Result<()> {
-        if !self.options.pull {
-            return Ok(());
+        match self.options.pull {
+            true => self.fetch_now(paths),
+            false => Ok(()),
         }
+    }
+
+    /// Brings what the store lacks of some paths.
+    pub(super) fn fetch_now(&self, paths: &[(RelPath, Recorded)]) -> Result<()> {
         let mut roots: Vec<Root> = Vec::new();
         for (path, recorded) in paths {
             if !self.is_here(path, recorded)? {

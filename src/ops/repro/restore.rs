@@ -6,6 +6,7 @@ use super::finish::is_function;
 use super::{Action, Repro};
 use crate::hash::{BlobId, ContentId, Digest};
 use crate::ops::content::{all_saved, entries};
+use crate::ops::shared::Shared;
 use crate::ops::{Error, Result};
 use crate::path::RelPath;
 use crate::pipeline::{Facts, Reason, ReasonKind, RunRecord, Stage};
@@ -16,6 +17,14 @@ use crate::tree::{Entry, Tree};
 use crate::workspace::{self, Park};
 
 type Entries = Vec<(RelPath, Entry)>;
+
+impl<'s> Repro<'s> {
+    /// Where results of others are looked for.
+    fn shared(&mut self) -> &mut Shared<'s> {
+        let site = self.site;
+        self.shared.get_or_insert_with(|| Shared::open(site, None))
+    }
+}
 
 impl Repro<'_> {
     /// Restores a stage if the run cache knows a result of the same inputs whose data is all
@@ -57,7 +66,11 @@ impl Repro<'_> {
     }
 
     /// The newest result whose every byte can be had here, as the record it would make now.
-    fn find_result(&self, stage: &Stage, facts: &Facts) -> Result<Option<(StageRecord, Entries)>> {
+    fn find_result(
+        &mut self,
+        stage: &Stage,
+        facts: &Facts,
+    ) -> Result<Option<(StageRecord, Entries)>> {
         let unknown = Recorded {
             hash: ContentId::B3(Digest::from_bytes([0; 32])),
             size: 0,
@@ -69,18 +82,42 @@ impl Repro<'_> {
             .iter()
             .map(|path| (path.clone(), unknown.clone()));
         let asked = stage.record(facts, outs.collect(), BTreeMap::new())?;
-        let results = self.results.get(asked.run_key())?;
+        let key = asked.run_key();
+        let results = self.results.get(key)?;
+        let found = self.usable(results)?;
+        let found = match found {
+            None if self.shared().bring(&[key])? > 0 => {
+                let results = self.results.get(key)?;
+                self.usable(results)?
+            }
+            found => found,
+        };
+        let Some((result, wanted)) = found else {
+            return Ok(None);
+        };
+        let record = stage.record(facts, result.outs, result.metrics)?;
+        Ok(Some((record, wanted)))
+    }
+
+    /// The newest of some results whose data is all here, by now: that of the first is brought, if
+    /// that was asked for.
+    fn usable(&mut self, results: Vec<StageRecord>) -> Result<Option<(StageRecord, Entries)>> {
         if let Some(newest) = results.first() {
             let outs = newest.outs.iter();
             let outs: Vec<_> = outs
                 .map(|(path, out)| (path.clone(), out.clone()))
                 .collect();
-            self.fetch(&outs)?;
+            if self.options.pull {
+                self.fetch(&outs)?;
+            } else if self.shared().is_open()
+                && let Err(error) = self.fetch_now(&outs)
+            {
+                self.shared().give_up(error)?;
+            }
         }
         for result in results {
             if let Some(wanted) = self.have_all(&result)? {
-                let record = stage.record(facts, result.outs, result.metrics)?;
-                return Ok(Some((record, wanted)));
+                return Ok(Some((result, wanted)));
             }
         }
         Ok(None)
