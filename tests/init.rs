@@ -17,6 +17,50 @@ fn init_writes_two_files_and_says_what_next() {
 }
 
 #[test]
+fn editors_find_the_schema_where_the_first_line_says() {
+    let schema = std::fs::read_to_string("docs/esker-toml.schema.json").unwrap();
+    let sandbox = Sandbox::repository();
+    sandbox.ok("init");
+    sandbox.sh("mkdir -p models/reviews");
+    sandbox.ok("-C models/reviews init");
+    for project in [".", "models/reviews"] {
+        let text = sandbox.read(&format!("{project}/esker.toml"));
+        let path = text
+            .lines()
+            .next()
+            .unwrap()
+            .strip_prefix("#:schema ")
+            .unwrap();
+        assert_eq!(sandbox.read(&format!("{project}/{path}")), schema, "{path}");
+    }
+    // A clone has it as soon as something is changed there, and an old one is replaced.
+    sandbox.commit("Start");
+    let clone = sandbox.clone_to("clone");
+    clone.sh("echo x > data");
+    clone.ok("status");
+    clone.sh("test ! -e .git/esker/esker-toml.schema.json");
+    clone.ok("add data");
+    assert_eq!(
+        sandbox.read("../clone/.git/esker/esker-toml.schema.json"),
+        schema
+    );
+    clone.sh("echo '{}' > .git/esker/esker-toml.schema.json");
+    clone.ok("checkout");
+    assert_eq!(
+        sandbox.read("../clone/.git/esker/esker-toml.schema.json"),
+        schema
+    );
+    // Where `.git` is a file, there is no such path.
+    sandbox.git("worktree add --quiet --detach ../tree && rm ../tree/esker.toml");
+    sandbox.ok("-C ../tree init");
+    assert!(
+        sandbox
+            .read("../tree/esker.toml")
+            .starts_with("# What this project does")
+    );
+}
+
+#[test]
 fn init_twice_changes_nothing() {
     let sandbox = Sandbox::project();
     let before = sandbox.files("project");

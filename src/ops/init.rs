@@ -1,11 +1,13 @@
 //! `init`: makes a project of a directory in a git repository.
 
+use std::path::Path;
+
 use super::{Error, Result, World};
 use crate::fs;
 use crate::git::{self, Git};
 use crate::path::RelPath;
 use crate::project::Manifest;
-use crate::project::layout::{LOCK, MANIFEST};
+use crate::project::layout::{LOCK, MANIFEST, SCHEMA};
 
 /// What `init` made.
 #[derive(Debug, serde::Serialize)]
@@ -38,7 +40,10 @@ pub fn init(world: &World<'_>) -> Result<InitReport> {
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
     let name = name.unwrap_or_else(|| "project".to_owned());
-    fs::write_new(&manifest, Manifest::template(&new_id(), &name).as_bytes())?;
+    let schema = schema_from(&git, &root);
+    let text = Manifest::template(&new_id(), &name, schema.as_deref());
+    fs::write_new(&manifest, text.as_bytes())?;
+    keep_schema(&git.common_dir().join("esker").join(SCHEMA))?;
     let mut files = vec![MANIFEST.to_owned()];
     let attributes = root.join(".gitattributes");
     let old = fs::read_if_exists(&attributes)?.unwrap_or_default();
@@ -53,6 +58,26 @@ pub fn init(world: &World<'_>) -> Result<InitReport> {
         branch: git.branch(),
         files,
     })
+}
+
+/// The schema as it is called from the project. `None` in a linked worktree or a submodule, whose
+/// `.git` is a file: no path that is true in every clone leads to the schema there.
+fn schema_from(git: &Git, root: &Path) -> Option<String> {
+    if git.common_dir() != git.workdir().join(".git") {
+        return None;
+    }
+    let below = root.strip_prefix(git.workdir()).ok()?;
+    let up = "../".repeat(below.components().count());
+    Some(format!("./{up}.git/esker/{SCHEMA}"))
+}
+
+/// Puts this version's schema of `esker.toml` to a path, unless it is there. It is for editors alone.
+pub(super) fn keep_schema(path: &Path) -> Result<()> {
+    let text = Manifest::SCHEMA.as_bytes();
+    if fs::read_if_exists(path)?.as_deref() != Some(text) {
+        fs::replace(path, text)?;
+    }
+    Ok(())
 }
 
 /// Files of a project that are never data.

@@ -221,9 +221,12 @@ impl<'w> Site<'w> {
         }
     }
 
-    /// Removes what killed processes left behind where esker writes for itself.
+    /// Removes what killed processes left behind where esker writes for itself, and puts there what
+    /// a fresh clone lacks.
     pub fn sweep(&self) {
         self.store.sweep();
+        // A comfort for editors: whatever is wrong with it is no reason to stop.
+        let _ = super::init::keep_schema(&self.layout.schema());
         let Layout { root, local, .. } = &self.layout;
         let dirs = [self.layout.tmp(), self.layout.spool(), self.layout.runs()];
         for dir in [root, local].into_iter().chain(&dirs) {

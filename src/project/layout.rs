@@ -9,6 +9,9 @@ pub const MANIFEST: &str = "esker.toml";
 /// The name of what esker writes.
 pub const LOCK: &str = "esker.lock";
 
+/// The name of the JSON Schema for editors, in `<git common dir>/esker`.
+pub const SCHEMA: &str = "esker-toml.schema.json";
+
 /// The directories of one project in one clone.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -30,6 +33,10 @@ impl Layout {
             .find(|dir| dir.join(MANIFEST).is_file())
             .map(Path::to_path_buf)
             .ok_or(Error::NoProject)
+    }
+    /// The JSON Schema of `esker.toml`.
+    pub fn schema(&self) -> PathBuf {
+        self.shared.join(SCHEMA)
     }
     /// `esker.toml`.
     pub fn manifest(&self) -> PathBuf {

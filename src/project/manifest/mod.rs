@@ -280,9 +280,15 @@ impl Manifest {
         found.map(|(name, remote)| (name.as_str(), remote))
     }
 
-    /// What `init` writes: a fresh id, the name, and comments that teach.
-    pub fn template(id: &str, name: &str) -> String {
-        template::text(id, name)
+    /// The JSON Schema of the file, for editors.
+    pub const SCHEMA: &str = include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/docs/esker-toml.schema.json"
+    ));
+
+    /// What `init` writes: a fresh id, the name, where the schema lies, and comments that teach.
+    pub fn template(id: &str, name: &str, schema: Option<&str>) -> String {
+        template::text(id, name, schema)
     }
 }
 

@@ -1,10 +1,10 @@
 //! What `esker init` writes.
 
-/// Names the JSON Schema for editors. The schema itself is `docs/esker-toml.schema.json`.
-pub(super) const SCHEMA_URL: &str = "https://esker.example/esker-toml.v1.schema.json";
-
-/// A new `esker.toml`: valid as it stands, and a first lesson.
-pub(super) fn text(id: &str, name: &str) -> String {
+/// A new `esker.toml`: valid as it stands, and a first lesson. The first line names the JSON Schema
+/// for editors, if it lies where a path can name it.
+pub(super) fn text(id: &str, name: &str, schema: Option<&str>) -> String {
+    let schema = schema.map(|path| format!("#:schema {path}\n"));
+    let schema = schema.unwrap_or_default();
     let [id, name] = [id, name].map(|text| toml_edit::Value::from(text).to_string());
     let minimum = concat!(
         ">=",
@@ -13,8 +13,7 @@ pub(super) fn text(id: &str, name: &str) -> String {
         env!("CARGO_PKG_VERSION_MINOR")
     );
     format!(
-        r#"#:schema {SCHEMA_URL}
-# What this project does with its data. `esker-toml.md` of esker's documentation has every key.
+        r#"{schema}# What this project does with its data. `esker-toml.md` of esker's documentation has every key.
 
 [project]
 id = {id}  # names this project on shared remotes: keep it

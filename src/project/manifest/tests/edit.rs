@@ -51,7 +51,7 @@ fn the_first_remote_goes_to_the_end() {
     for (text, expected) in cases {
         assert_eq!(with_remote(text, "nas", &nas()).unwrap(), expected);
     }
-    let template = Manifest::template(ID, "x");
+    let template = Manifest::template(ID, "x", None);
     let text = with_remote(&template, "nas", &nas()).unwrap();
     assert!(text.starts_with(&template));
     assert_eq!(Manifest::parse(&text).unwrap().remotes["nas"], nas());

@@ -230,14 +230,14 @@ fn older_and_equal_requirements_are_met() {
 
 #[test]
 fn what_init_writes_reads_back_and_its_lesson_too() {
-    let text = Manifest::template(ID, "a \"quoted\"\nname");
+    let text = Manifest::template(ID, "a \"quoted\"\nname", None);
     let manifest = Manifest::parse(&text).unwrap();
     assert_eq!(manifest.id, ID);
     assert_eq!(manifest.name.as_deref(), Some("a \"quoted\"\nname"));
     assert!(manifest.stages.is_empty() && manifest.remotes.is_empty());
 
     // Comments that hold TOML, uncommented, are a working project.
-    let text = Manifest::template(ID, "reviews");
+    let text = Manifest::template(ID, "reviews", None);
     let lesson: String = text
         .lines()
         .map(|line| line.strip_prefix("# ").unwrap_or(line))
@@ -267,7 +267,7 @@ fn a_file_is_loaded_or_named() {
 proptest! {
     #[test]
     fn the_template_holds_any_name(name in any::<String>()) {
-        let manifest = Manifest::parse(&Manifest::template(ID, &name)).unwrap();
+        let manifest = Manifest::parse(&Manifest::template(ID, &name, None)).unwrap();
         prop_assert_eq!(manifest.name, Some(name));
     }
 
