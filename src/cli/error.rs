@@ -10,7 +10,7 @@ use std::io;
 use super::exit;
 use super::ui::Tone;
 use crate::ops;
-use crate::project::Location;
+use crate::project::{Excerpt, Location};
 
 /// An error with its stable code, its exit code, its places and its hints.
 #[derive(Debug)]
@@ -169,12 +169,16 @@ impl CliError {
 
     /// Shows a line of a file with a caret under the place.
     fn at(self, location: &Location, note: &str) -> Self {
-        let head = format!("{}:{}   ", location.file, location.line);
-        let text = location.text.trim_start();
-        let cut = location.text.chars().count() - text.chars().count();
-        let column = location.column.saturating_sub(1).saturating_sub(cut);
+        self.shows(&location.excerpt(), note)
+    }
+
+    fn shows(self, at: &Excerpt, note: &str) -> Self {
+        let head = format!("{}:{}   ", at.file, at.line);
+        let text = at.text.trim_start();
+        let cut = at.text.chars().count() - text.chars().count();
+        let column = at.column.saturating_sub(1).saturating_sub(cut);
         let blank = " ".repeat(head.chars().count() + column);
-        let carets = "^".repeat(location.width.max(1));
+        let carets = "^".repeat(at.width);
         self.detail(format!("{head}{text}"))
             .detail(format!("{blank}{carets} {note}").trim_end())
     }

@@ -237,9 +237,10 @@ impl Ui {
     }
 
     fn tell(&self, line: &str) {
-        // A closed stderr leaves nobody to tell.
+        // A closed stderr leaves nobody to tell. It has no buffer: the line goes there as one.
         let begun = self.begin(Stream::Err);
-        let _ = begun.and_then(|()| writeln!(io::stderr().lock(), "{}", harmless(line)));
+        let line = format!("{}\n", harmless(line));
+        let _ = begun.and_then(|()| io::stderr().lock().write_all(line.as_bytes()));
     }
 
     /// Colours text that goes to stderr.

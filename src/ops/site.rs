@@ -289,7 +289,7 @@ impl<'w> Site<'w> {
     /// The graph of all stages.
     pub fn graph(&self, lock: &Lock) -> Result<Graph> {
         let tracked: Vec<RelPath> = lock.data.keys().cloned().collect();
-        Ok(Graph::build(&self.stages()?, &tracked)?)
+        Ok(Graph::build(self.stages()?, &tracked)?)
     }
 
     /// All stages, cells of matrices apart, with every expression filled in.

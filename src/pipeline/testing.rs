@@ -19,7 +19,7 @@ impl Build {
     /// A stage with a name and a command.
     pub(super) fn stage(name: &str) -> Self {
         let spec = StageSpec {
-            at: at(1),
+            at: Location::of_line(1),
             desc: None,
             cmd: Command::One(format!("run {name}")),
             wdir: None,
@@ -39,7 +39,7 @@ impl Build {
 
     /// Puts the whole stage at a line.
     pub(super) fn line(mut self, line: usize) -> Self {
-        self.spec.at = at(line);
+        self.spec.at = Location::of_line(line);
         self
     }
 
@@ -95,17 +95,6 @@ impl Build {
     }
 }
 
-/// A place in `esker.toml`.
-pub(super) fn at(line: usize) -> Location {
-    Location {
-        file: "esker.toml".to_owned(),
-        line,
-        column: 1,
-        width: 1,
-        text: String::new(),
-    }
-}
-
 /// A key without quotes.
 pub(super) fn key_path(text: &str) -> KeyPath {
     KeyPath::new(text.split('.').map(str::to_owned).collect())
@@ -120,7 +109,7 @@ pub(super) fn names(names: &[&str]) -> BTreeSet<String> {
 pub(super) fn try_graph(stages: &[Build], tracked: &[&str]) -> Result<Graph> {
     let stages = stages.iter().cloned();
     let specs = stages.map(|stage| (stage.name, stage.spec)).collect();
-    Graph::build(&specs, &paths(tracked))
+    Graph::build(specs, &paths(tracked))
 }
 
 /// Builds the graph of stages that are in order.

@@ -512,6 +512,7 @@ mod tests {
             panic!("{text:?} gives {error:?}");
         };
         assert_eq!(message, expected);
+        let at = at.excerpt();
         assert_eq!((at.line, at.column), place, "{text:?}");
         assert_eq!(suggestion.as_deref(), word, "{text:?}");
         assert!(file.ends_with("shared/config.toml") && at.file == file);

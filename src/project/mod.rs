@@ -14,9 +14,10 @@ pub use config::Config;
 pub use layout::Layout;
 pub use lock::{DepHash, Lock, Recorded, StageRecord};
 pub use manifest::{
-    Command, DataSpec, DepSpec, Goal, Location, Manifest, OutOptions, OutSpec, ParamSpec,
-    RemoteSpec, StageSpec,
+    Command, DataSpec, DepSpec, Goal, Manifest, OutOptions, OutSpec, ParamSpec, RemoteSpec,
+    StageSpec,
 };
+pub use source::{Excerpt, Location};
 
 /// What can go wrong with a project's text.
 #[derive(Debug, thiserror::Error)]

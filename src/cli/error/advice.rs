@@ -5,7 +5,7 @@ use super::super::render;
 use super::{CliError, remote};
 use crate::ops::Error;
 use crate::path::RelPath;
-use crate::project::Location;
+use crate::project::Excerpt;
 use crate::tree::Entry;
 use crate::workspace::Refusal;
 use crate::{git, metrics, path, pipeline, project, store, workspace};
@@ -328,15 +328,15 @@ fn metrics_error(error: &metrics::Error, text: String) -> CliError {
         metrics::Error::Syntax { file, at, .. } => {
             let error = CliError::new("E0210", CANNOT, text);
             match at {
-                Some(at) => error.at(&location(file, at), ""),
+                Some(at) => error.shows(&excerpt(file, at), ""),
                 None => error,
             }
         }
     }
 }
 
-fn location(file: &str, at: &metrics::Place) -> Location {
-    Location {
+fn excerpt(file: &str, at: &metrics::Place) -> Excerpt {
+    Excerpt {
         file: file.to_owned(),
         line: at.line,
         column: at.column,

@@ -32,6 +32,18 @@ pub struct Stage {
     pub outs: Vec<RelPath>,
 }
 
+impl Stage {
+    fn new(name: String, spec: StageSpec, deps: Vec<DepPath>) -> Self {
+        let outs: BTreeSet<RelPath> = spec.outs.iter().map(|out| out.path.clone()).collect();
+        Self {
+            name,
+            spec,
+            deps,
+            outs: outs.into_iter().collect(),
+        }
+    }
+}
+
 /// All stages and who needs whom.
 #[derive(Clone, Debug)]
 pub struct Graph {
@@ -53,13 +65,14 @@ static NOTHING: BTreeSet<String> = BTreeSet::new();
 
 impl Graph {
     /// Ties all stages together and checks them. `tracked` are the paths of `esker add`.
-    pub fn build(specs: &BTreeMap<String, StageSpec>, tracked: &[RelPath]) -> Result<Self> {
-        check_references(specs)?;
-        let outs = claim_outs(specs)?;
-        check_tracked(specs, &places(tracked))?;
-        let stages: BTreeMap<String, Stage> = specs
-            .iter()
-            .map(|(name, spec)| (name.clone(), resolve(name, spec, specs)))
+    pub fn build(specs: BTreeMap<String, StageSpec>, tracked: &[RelPath]) -> Result<Self> {
+        check_references(&specs)?;
+        let outs = claim_outs(&specs)?;
+        check_tracked(&specs, &places(tracked))?;
+        let deps: Vec<Vec<DepPath>> = specs.values().map(|spec| deps(spec, &specs)).collect();
+        let stages = specs.into_iter().zip(deps);
+        let stages: BTreeMap<String, Stage> = stages
+            .map(|((name, spec), deps)| (name.clone(), Stage::new(name, spec, deps)))
             .collect();
         let upstream: Edges = stages
             .values()
@@ -244,7 +257,7 @@ fn claim_outs(specs: &BTreeMap<String, StageSpec>) -> Result<Places<Out>> {
         .iter()
         .flat_map(|(stage, spec)| spec.outs.iter().map(move |out| (stage, out)))
         .collect();
-    claims.sort_by_key(|(_, out)| (out.at.line, out.at.column));
+    claims.sort_by_key(|(_, out)| out.at.begin());
     let mut outs: Places<Out> = Places::new();
     for (stage, out) in claims {
         if let Some((path, first)) = outs.overlapping(&out.path) {
@@ -281,8 +294,9 @@ fn check_tracked(specs: &BTreeMap<String, StageSpec>, tracked: &Places<()>) -> R
     Ok(())
 }
 
-/// Replaces `@stage` by what that stage writes. All references must be checked already.
-fn resolve(name: &str, spec: &StageSpec, specs: &BTreeMap<String, StageSpec>) -> Stage {
+/// What a stage reads, `@stage` replaced by what that stage writes. All references must be checked
+/// already.
+fn deps(spec: &StageSpec, specs: &BTreeMap<String, StageSpec>) -> Vec<DepPath> {
     let mut deps = BTreeSet::new();
     for dep in &spec.deps {
         match &dep.target {
@@ -293,13 +307,7 @@ fn resolve(name: &str, spec: &StageSpec, specs: &BTreeMap<String, StageSpec>) ->
             }
         }
     }
-    let outs: BTreeSet<RelPath> = spec.outs.iter().map(|out| out.path.clone()).collect();
-    Stage {
-        name: name.to_owned(),
-        spec: spec.clone(),
-        deps: deps.into_iter().collect(),
-        outs: outs.into_iter().collect(),
-    }
+    deps.into_iter().collect()
 }
 
 /// The stages that must come before: those it names, and those that write what it reads, a

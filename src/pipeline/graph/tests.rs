@@ -92,7 +92,7 @@ fn unknown_stages_are_named_with_a_guess() {
                 suggestion,
             }) => {
                 assert_eq!(
-                    (stage.as_str(), missing.as_str(), at.line),
+                    (stage.as_str(), missing.as_str(), at.excerpt().line),
                     ("x", "trian", 7)
                 );
                 assert_eq!(suggestion.as_deref(), Some("train"));
@@ -116,8 +116,8 @@ fn two_outputs_in_one_place_are_told_in_the_order_of_the_file() {
         let second = Build::stage("a").line(21).outs(second_outs);
         match try_graph(&[second, first], &[]) {
             Err(Error::OverlappingOuts { first, second }) => {
-                assert_eq!((first.0.as_str(), first.2.line), ("z", 4));
-                assert_eq!((second.0.as_str(), second.2.line), ("a", 21));
+                assert_eq!((first.0.as_str(), first.2.excerpt().line), ("z", 4));
+                assert_eq!((second.0.as_str(), second.2.excerpt().line), ("a", 21));
                 assert_eq!(first.1, *first_outs.last().unwrap());
                 assert_eq!(second.1, second_outs[0]);
             }
@@ -141,7 +141,7 @@ fn outputs_are_not_tracked_as_well() {
                     (stage.as_str(), path.as_str()),
                     ("prepare", "data/prepared")
                 );
-                assert_eq!(at.line, 2);
+                assert_eq!(at.excerpt().line, 2);
             }
             other => panic!("{tracked}: {other:?}"),
         }
@@ -155,7 +155,10 @@ fn circles_are_named_from_their_smallest_stage() {
         Err(Error::Cycle { names, ties }) => {
             let tied: Vec<&String> = ties.iter().map(|tie| &tie.stage).collect();
             assert_eq!(tied, names[..names.len() - 1].iter().collect::<Vec<_>>());
-            let lines = ties.iter().map(|tie| tie.at.line).collect::<Vec<_>>();
+            let lines = ties
+                .iter()
+                .map(|tie| tie.at.excerpt().line)
+                .collect::<Vec<_>>();
             (names.join(" "), lines)
         }
         other => panic!("{other:?}"),
@@ -297,7 +300,7 @@ fn a_missing_source_comes_with_what_may_have_been_meant() {
                 suggestion,
                 ..
             }) => {
-                assert_eq!((path.as_str(), at.line), (dep, 7));
+                assert_eq!((path.as_str(), at.excerpt().line), (dep, 7));
                 let guess = guess.map(|(path, who)| (path.to_owned(), who.to_owned()));
                 assert_eq!(suggestion, guess);
             }

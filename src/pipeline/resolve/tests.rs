@@ -56,6 +56,7 @@ fn refusal(text: &str) -> String {
         })) => (message, *at.unwrap(), suggestion),
         other => panic!("{other:?}"),
     };
+    let at = at.excerpt();
     let (indent, carets) = (" ".repeat(at.column - 1), "^".repeat(at.width));
     let word = suggestion
         .map(|word| format!("\n? {word}"))
@@ -243,7 +244,7 @@ env = { AUTH = "Bearer ${{ env.HF_TOKEN }}" }
         ["login ${{ env.HF_TOKEN }} Bearer ${{ env.HF_TOKEN }}"]
     );
     assert_eq!(spec.env["AUTH"], "Bearer ${{ env.HF_TOKEN }}");
-    let graph = crate::pipeline::Graph::build(&stages, &[]).unwrap();
+    let graph = crate::pipeline::Graph::build(stages, &[]).unwrap();
     let stage = &graph.stages()["a"];
     let text = &spec.cmd.scripts()[0];
     let var = |name: &str| (name == "HF_TOKEN").then(|| "s3cr${{ x".to_owned());

@@ -497,7 +497,10 @@ fn a_param_that_no_file_has_comes_with_a_guess() {
         let (found, missing) = collect_params(&stage, &defaults, &files);
         assert!(found.is_empty());
         assert_eq!(missing.len(), 1);
-        assert_eq!((missing[0].stage.as_str(), missing[0].at.line), ("s", 9));
+        assert_eq!(
+            (missing[0].stage.as_str(), missing[0].at.excerpt().line),
+            ("s", 9)
+        );
         assert_eq!(missing[0].key, key);
         assert_eq!(missing[0].files, looked);
         assert_eq!(missing[0].suggestion.as_deref(), guess, "{param}");

@@ -12,7 +12,7 @@ fn id() -> String {
 
 fn message(text: &str) -> (String, usize) {
     match Lock::parse(text) {
-        Err(Error::LockDamaged { message, at }) => (message, at.map_or(0, |at| at.line)),
+        Err(Error::LockDamaged { message, at }) => (message, at.map_or(0, |at| at.excerpt().line)),
         other => panic!("{text}\n{other:?}"),
     }
 }

@@ -43,7 +43,8 @@ pub fn with_renamed_remote(
 ) -> Result<String> {
     check(new, remote)?;
     let (mark, body) = split_mark(text);
-    let document = Source::new(MANIFEST, body).parse()?;
+    let source = Source::new(MANIFEST, body);
+    let document = source.parse()?;
     let remotes = document.get("remote").and_then(Item::as_table);
     let span = remotes.and_then(|remotes| remotes.key(old)?.span());
     if let Some(span) = span {
@@ -59,7 +60,8 @@ pub fn with_renamed_remote(
 /// The text without `[remote.NAME]`; `None` if it has none.
 pub fn without_remote(text: &str, name: &str) -> Result<Option<String>> {
     let (mark, body) = split_mark(text);
-    let document = Source::new(MANIFEST, body).parse()?;
+    let source = Source::new(MANIFEST, body);
+    let document = source.parse()?;
     let remotes = document.get("remote").and_then(Item::as_table_like);
     if remotes.is_none_or(|remotes| !remotes.contains_key(name)) {
         return Ok(None);
@@ -96,7 +98,8 @@ fn check(name: &str, remote: &RemoteSpec) -> Result<()> {
 
 /// Makes `[section.NAME]` say what `fields` say; a new one stands below its siblings.
 fn set_table(body: &str, section: &str, name: &str, fields: &[Field]) -> Result<String> {
-    let document = Source::new(MANIFEST, body).parse()?;
+    let source = Source::new(MANIFEST, body);
+    let document = source.parse()?;
     if !document.contains_key(section) {
         return Ok(appended(body, &format!("{section}.{name}"), fields));
     }
@@ -117,7 +120,8 @@ fn set_table(body: &str, section: &str, name: &str, fields: &[Field]) -> Result<
 }
 
 fn other_defaults(body: &str, name: &str) -> Result<Vec<String>> {
-    let document = Source::new(MANIFEST, body).parse()?;
+    let source = Source::new(MANIFEST, body);
+    let document = source.parse()?;
     let remotes = document.get("remote").and_then(Item::as_table_like);
     let is_default = |item: &Item| item.get("default").is_some();
     let others = remotes.into_iter().flat_map(TableLike::iter);
@@ -128,7 +132,8 @@ fn other_defaults(body: &str, name: &str) -> Result<Vec<String>> {
 }
 
 fn drop_default(body: &str, name: &str) -> Result<String> {
-    let document = Source::new(MANIFEST, body).parse()?;
+    let source = Source::new(MANIFEST, body);
+    let document = source.parse()?;
     let table = table_of(&document, "remote", name);
     let entry = table.and_then(|table| table.get_key_value("default"));
     if let Some(lines) = entry.and_then(|(key, item)| entry_lines(body, key, item)) {

@@ -26,24 +26,9 @@ use std::time::Duration;
 
 use super::Result;
 use super::layout::MANIFEST;
-use super::source::{complaint, read_text};
+use super::source::{Location, complaint, read_text};
 use crate::path::{DepPath, RelPath};
 use crate::value::KeyPath;
-
-/// A place in a text that people wrote.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Location {
-    /// The file as people know it (`esker.toml`).
-    pub file: String,
-    /// Line, from 1.
-    pub line: usize,
-    /// Column in characters, from 1; within `text`, should that be cut.
-    pub column: usize,
-    /// How many characters to underline.
-    pub width: usize,
-    /// The whole line; of a very long one, what surrounds the place.
-    pub text: String,
-}
 
 /// A command: one shell script, or several run one after another.
 #[derive(Clone, Debug, PartialEq, Eq)]

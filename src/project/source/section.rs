@@ -2,18 +2,18 @@
 //! what is unknown, not yet built, or of the wrong type becomes an error at its place.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use toml_edit::{Document, Item, Key, Table, TableLike, Value};
 
-use super::{Source, Text};
-use crate::project::manifest::Location;
+use super::{Location, Source, Text};
 use crate::project::{Error, Result};
 use crate::suggest::closest;
 use crate::value::Value as Data;
 
 /// A table of a text, with its title as people write it (`stage.train`; the root has none).
 pub(in crate::project) struct Section<'a> {
-    source: &'a Source<'a>,
+    source: &'a Arc<Source>,
     title: String,
     at: Range<usize>,
     table: &'a dyn TableLike,
@@ -32,7 +32,7 @@ pub(in crate::project) enum ListItem<'a> {
 }
 
 impl<'a> Section<'a> {
-    pub(in crate::project) fn root(source: &'a Source<'a>, document: &'a Document<&str>) -> Self {
+    pub(in crate::project) fn root(source: &'a Arc<Source>, document: &'a Document<&str>) -> Self {
         Self {
             source,
             title: String::new(),
@@ -57,18 +57,10 @@ impl<'a> Section<'a> {
     /// All that stands in it, in the order of the text.
     pub(in crate::project) fn entries(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
         let (source, table) = (self.source, self.table);
-        table.iter().map(move |(name, item)| {
-            let key = table.key(name);
-            let span = key.and_then(Key::span).or_else(|| item.span());
-            Entry {
-                key: Text {
-                    source,
-                    text: name,
-                    span: span.unwrap_or_default(),
-                },
-                item,
-            }
-        })
+        let fields = table
+            .iter()
+            .filter_map(|(name, _)| table.get_key_value(name));
+        fields.map(|(key, item)| Entry::new(source, key, item))
     }
 
     /// Complains about the first key that is neither `known` nor refused by the caller. Keys of
@@ -232,7 +224,8 @@ impl<'a> Section<'a> {
     }
 
     fn find<T>(&self, key: &str, read: impl Fn(&Entry<'a>) -> Result<T>) -> Result<Option<T>> {
-        let entry = self.entries().find(|entry| entry.key.text == key);
+        let found = self.table.get_key_value(key);
+        let entry = found.map(|(key, item)| Entry::new(self.source, key, item));
         entry.map(|entry| read(&entry)).transpose()
     }
 
@@ -301,6 +294,15 @@ impl<'a> Section<'a> {
 }
 
 impl<'a> Entry<'a> {
+    fn new(source: &'a Arc<Source>, key: &'a Key, item: &'a Item) -> Self {
+        let span = key.span().or_else(|| item.span()).unwrap_or_default();
+        let text = key.get();
+        Self {
+            key: Text { source, text, span },
+            item,
+        }
+    }
+
     pub(in crate::project) fn is_table(&self) -> bool {
         self.item.is_table_like()
     }

@@ -12,6 +12,8 @@ use super::{Changes, Known, Record, Seals};
 use crate::hash::{BlobId, Digest, Hasher, TreeId};
 use crate::tree::Summary;
 
+/// So many records are checked by several threads; to start them takes longer than to check fewer.
+const WORTH_THREADS: usize = 16 << 10;
 const MAGIC: &[u8; 8] = b"ESKINDEX";
 const VERSION: u32 = 1;
 const HEADER: usize = 72;
@@ -204,6 +206,9 @@ impl Records {
                 && self.kind_fits(at)
         };
         let ascends = |at: usize| at == self.count || self.name(at - 1) < self.name(at);
+        if all < WORTH_THREADS {
+            return starts_well && (0..all).all(is_sound) && (1..all).all(ascends);
+        }
         starts_well
             && (0..all).into_par_iter().with_min_len(4096).all(is_sound)
             && (1..all).into_par_iter().with_min_len(4096).all(ascends)

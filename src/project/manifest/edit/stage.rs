@@ -136,7 +136,8 @@ fn with_metrics(body: &str, files: &[String]) -> Result<String> {
     let files = files.iter().map(|file| Value::from(file.as_str()));
     let files: Vec<Value> = files.collect();
     let fields = [("files", Some(list(files.clone())))];
-    let document = Source::new(MANIFEST, body).parse()?;
+    let source = Source::new(MANIFEST, body);
+    let document = source.parse()?;
     let Some(metrics) = document.get("metrics") else {
         return Ok(appended(body, "metrics", &fields));
     };
@@ -191,7 +192,8 @@ fn pushed(body: &str, array: &Array, items: &[Value]) -> Option<Vec<Change>> {
 /// Whether a stage has these keys and values, and no others. An edit that does not read back as it
 /// was meant is never written.
 fn says(edited: &str, name: &str, fields: &[Field]) -> Result<bool> {
-    let document = Source::new(MANIFEST, edited).parse()?;
+    let source = Source::new(MANIFEST, edited);
+    let document = source.parse()?;
     let inline = || document.get("stage")?.get(name)?.as_table_like();
     let table = table_of(&document, "stage", name).map(|table| table as &dyn TableLike);
     let Some(table) = table.or_else(inline) else {

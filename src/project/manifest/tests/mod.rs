@@ -50,7 +50,7 @@ fn shown(error: &Error) -> String {
         other => panic!("{other:?}"),
     };
     let mut text = error.to_string();
-    if let Some(at) = at {
+    if let Some(at) = at.map(Location::excerpt) {
         let carets = "^".repeat(at.width);
         let indent = " ".repeat(at.column - 1);
         text += &format!("\n{}:{}\n{}\n{indent}{carets}", at.file, at.line, at.text);

@@ -68,10 +68,13 @@ fn a_stage_is_read_with_the_place_of_each_item() {
     assert!(train.frozen && train.always);
     assert_eq!(train.env["OMP_NUM_THREADS"], "4");
     assert_eq!(train.env["PYTHONHASHSEED"], "0");
-    let place = |at: &Location| (at.line, at.column, at.width);
+    let place = |at: &Location| {
+        let at = at.excerpt();
+        (at.line, at.column, at.width)
+    };
     assert_eq!(place(&train.at), (17, 1, 13));
-    assert_eq!(train.at.text, "[stage.train]");
-    assert_eq!(train.at.file, "esker.toml");
+    assert_eq!(train.at.excerpt().text, "[stage.train]");
+    assert_eq!(train.at.excerpt().file, "esker.toml");
     assert_eq!(place(&train.deps[0].at), (21, 9, 10));
     assert_eq!(train.needs[0].0, "prepare");
     assert_eq!(place(&train.needs[0].1), (27, 10, 9));
@@ -285,6 +288,7 @@ proptest! {
     ) {
         let text = parts.concat();
         if let Err(Error::Manifest { at: Some(at), message, .. }) = Manifest::parse(&text) {
+            let at = at.excerpt();
             let line = text.split('\n').nth(at.line - 1).unwrap();
             prop_assert!(at.column <= line.chars().count() + 1);
             prop_assert!(at.width >= 1 && at.column + at.width <= line.chars().count() + 2);
