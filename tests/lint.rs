@@ -54,6 +54,26 @@ outs = ["report.txt"]
 }
 
 #[test]
+fn what_git_has_in_spite_of_its_rules_every_clone_has() {
+    let sandbox = Sandbox::project();
+    sandbox.append(
+        "esker.toml",
+        "\n[stage.copy]\ncmd = \"cp -r in out\"\ndeps = [\"in\"]\nouts = [\"out\"]\n",
+    );
+    sandbox.write("in/kept.csv", "1\n");
+    sandbox.append(".gitignore", "in\n");
+    sandbox.git("add --force in/kept.csv");
+    assert!(!sandbox.esker("repro").stderr.contains("warning"));
+    sandbox.git("rm --cached -q in/kept.csv");
+    assert!(
+        sandbox
+            .esker("repro --force")
+            .stderr
+            .contains("no clone will have it")
+    );
+}
+
+#[test]
 fn a_stage_without_mistakes_is_not_accused() {
     let sandbox = Sandbox::pipeline();
     let output = sandbox.esker("repro");

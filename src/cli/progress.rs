@@ -35,8 +35,8 @@ struct Teller {
 #[derive(Default)]
 struct State {
     current: Option<Current>,
-    /// How many pieces of work have begun, so that who shows one knows when it is over.
-    begun: u64,
+    /// Whether a thread shows what is under way.
+    shown: bool,
     /// Whether stages may run side by side, so that their lines need names.
     side_by_side: bool,
 }
@@ -56,7 +56,7 @@ impl Progress for Teller {
         match event {
             Event::Started { work, files, bytes } => {
                 state.start(work, files, bytes);
-                self.show(state.begun);
+                self.show(&mut state);
             }
             Event::Advanced { files, bytes } => {
                 if let Some(current) = &mut state.current {
@@ -96,10 +96,11 @@ impl Teller {
         locked(&self.state)
     }
 
-    /// Shows a piece of work from now and then until it is over, whether or not it tells anything:
-    /// a large file is one event.
-    fn show(&self, number: u64) {
-        if self.ui.quiet || self.ui.json {
+    /// Shows what is under way from now and then, whether or not it tells anything: a large file is
+    /// one event. One thread does it for one piece of work after the other, since there may be
+    /// hundreds of small ones.
+    fn show(&self, state: &mut State) {
+        if self.ui.quiet || self.ui.json || std::mem::replace(&mut state.shown, true) {
             return;
         }
         let (ui, state) = (self.ui.clone(), Arc::clone(&self.state));
@@ -107,10 +108,8 @@ impl Teller {
             loop {
                 std::thread::sleep(FRAME);
                 let mut state = locked(&state);
-                if state.begun != number {
-                    return;
-                }
                 let Some(current) = &mut state.current else {
+                    state.shown = false;
                     return;
                 };
                 current.show(&ui);
@@ -175,7 +174,6 @@ fn stopping(stages: usize, killed: bool) -> String {
 impl State {
     fn start(&mut self, work: Work, files: u64, bytes: u64) {
         self.finish();
-        self.begun += 1;
         self.current = Some(Current {
             work,
             files: (0, files),

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{Error, Result, Site};
-use crate::hash::{BlobId, ContentId, TreeId};
+use crate::hash::{BlobId, ContentId, Digest, TreeId};
 use crate::path::RelPath;
 use crate::project::manifest::DepTarget;
 use crate::project::{DepHash, Lock, Recorded};
 use crate::store::{self, Store};
 use crate::tree::{Entry, Summary, Tree};
-use crate::workspace::{self, Found, PlacedItem, Scanner};
+use crate::workspace::{self, Found, FoundDir, PlacedItem, Scanner};
 
 /// Something that a verb needed and nobody here has.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -53,10 +53,7 @@ pub(super) fn entries(
     path: &RelPath,
     recorded: &Recorded,
 ) -> Result<Option<Vec<(RelPath, Entry)>>> {
-    let digest = recorded.hash.digest().ok_or_else(|| Error::ForeignHash {
-        path: path.clone(),
-        hash: recorded.hash.to_string(),
-    })?;
+    let digest = digest(path, recorded)?;
     if recorded.files.is_none() {
         let file = Entry::File {
             id: BlobId(digest),
@@ -84,6 +81,34 @@ pub(super) fn to_recorded(found: &Found) -> Option<Recorded> {
         }),
         Found::Dir(dir) => Some(recorded_dir(dir.summary)),
     }
+}
+
+/// What lies at a path where just that was put which a lock records.
+pub(super) fn to_found(path: &RelPath, recorded: &Recorded) -> Result<Found> {
+    let Recorded {
+        size, files, exec, ..
+    } = *recorded;
+    let digest = digest(path, recorded)?;
+    Ok(match files {
+        None => Found::File {
+            id: BlobId(digest),
+            size,
+            exec,
+        },
+        Some(files) => Found::Dir(FoundDir::from(Summary {
+            root: TreeId(digest),
+            files,
+            bytes: size,
+        })),
+    })
+}
+
+/// The hash of a recorded path, unless it is another tool's.
+fn digest(path: &RelPath, recorded: &Recorded) -> Result<Digest> {
+    recorded.hash.digest().ok_or_else(|| Error::ForeignHash {
+        path: path.clone(),
+        hash: recorded.hash.to_string(),
+    })
 }
 
 /// A directory, as the lock would record it.

@@ -213,6 +213,11 @@ impl<'s> Observer<'s> {
         self.store(path)
     }
 
+    /// Takes for seen what was put in place a moment ago.
+    pub(super) fn take_for(&mut self, found: BTreeMap<RelPath, Found>) {
+        self.outs.extend(found);
+    }
+
     /// Forgets what was seen at, above and below paths that changed.
     pub(super) fn forget(&mut self, paths: &[RelPath]) {
         self.passed.clear();

@@ -210,15 +210,20 @@ pub fn repro(world: &World<'_>, options: &ReproOptions) -> Result<ReproReport> {
     repro.observer.save_index();
     outcome.and(linked)?;
     site.tend_store();
+    let recorded = repro.report.recorded();
+    let in_git = match recorded || repro.report.failed() {
+        true => site.git.tracked_below("")?.into_iter().collect(),
+        false => BTreeSet::new(),
+    };
     if !repro.report.interrupted {
-        repro.report.warnings = repro.lint()?;
+        repro.report.warnings = repro.lint(&in_git)?;
     }
     let mut report = repro.report;
     report.set = set;
     report.secrets = secrets(&report, &repro.lock);
     report.metrics = super::metrics::moved(&site, &before, &repro.lock);
-    if report.recorded() {
-        report.to_commit = to_commit(&site, &graph, &repro.lock)?;
+    if recorded {
+        report.to_commit = to_commit(&site, &graph, &repro.lock, &in_git)?;
     }
     Ok(report)
 }
@@ -266,6 +271,8 @@ struct Repro<'s> {
     results: Results,
     runner: Runner,
     stale: BTreeMap<String, (Vec<Reason>, Facts)>,
+    /// What is to be restored next, all of it together.
+    gathered: Vec<restore::Known<'s>>,
     running: BTreeMap<String, Running>,
     circumstances: Option<circumstances::Circumstances>,
     /// How many wishes to stop were passed on to running stages.
@@ -311,7 +318,10 @@ enum Answer {
     Lacks(absent::Lack),
 }
 
-/// What looking at a stage found.
+/// What looking at a stage found, and the params that it misses.
+type Looked = Result<(Checked, Vec<MissingParam>)>;
+
+/// What a stage is.
 enum Checked {
     Fresh,
     Stale(Vec<Reason>, Facts),
@@ -332,6 +342,7 @@ impl<'s> Repro<'s> {
             },
             runner: Runner::new(),
             stale: BTreeMap::new(),
+            gathered: Vec::new(),
             running: BTreeMap::new(),
             circumstances: None,
             forwarded: 0,
@@ -439,12 +450,11 @@ impl<'s> Repro<'s> {
             if self.site.world.interrupt.is_requested() {
                 scheduler.stop();
             }
-            match scheduler.next() {
-                Next::Check(stage) => match self.check(&stage)? {
-                    Answer::Verdict(verdict) => scheduler.checked(&stage, verdict),
-                    Answer::Held => scheduler.hold(&stage),
-                    Answer::Lacks(lack) => self.reopen(&mut scheduler, &stage, lack),
-                },
+            let next = scheduler.next();
+            let looks_on = matches!(next, Next::Check(_));
+            let restored = !looks_on && self.restore_gathered(&mut scheduler)?;
+            match next {
+                Next::Check(stage) => self.check_or_gather(&stage, &mut scheduler)?,
                 Next::Run(stage) => match self.start(&stage) {
                     Ok(true) => {}
                     Ok(false) => scheduler.hold(&stage),
@@ -453,6 +463,8 @@ impl<'s> Repro<'s> {
                         scheduler.finished(&stage, false);
                     }
                 },
+                // What was released by it may go on.
+                Next::Wait if restored => {}
                 Next::Wait => match self.wait(scheduler.holds())? {
                     Some((stage, ok)) => scheduler.finished(&stage, ok),
                     None => drop(scheduler.retry()),
@@ -518,16 +530,43 @@ impl<'s> Repro<'s> {
         }
     }
 
-    /// Finds out whether a stage is fresh; restores it from the run cache if that knows it.
-    fn check(&mut self, name: &str) -> Result<Answer> {
+    /// Finds out whether a stage is fresh, or leaves it to be restored together with others.
+    fn check_or_gather(&mut self, name: &str, scheduler: &mut Scheduler) -> Result<()> {
         let graph = self.graph;
         let stage = &graph.stages()[name];
-        match self.look_and_claim(stage) {
+        let mut looked = self.look(stage);
+        if let Ok(looked) = &looked
+            && self.gather(stage, looked)?
+        {
+            return Ok(());
+        }
+        // Stages are settled, and told of, in the order in which they were looked at.
+        if self.restore_gathered(scheduler)? {
+            looked = self.look(stage);
+        }
+        self.check(stage, looked, scheduler)
+    }
+
+    /// Settles a stage that was looked at, or has it held if another esker has what it needs.
+    fn check(&mut self, stage: &'s Stage, looked: Looked, scheduler: &mut Scheduler) -> Result<()> {
+        match self.judge(stage, looked)? {
+            Answer::Verdict(verdict) => scheduler.checked(&stage.name, verdict),
+            Answer::Held => scheduler.hold(&stage.name),
+            Answer::Lacks(lack) => self.reopen(scheduler, &stage.name, lack),
+        }
+        Ok(())
+    }
+
+    /// Says whether a stage is fresh; restores it from the run cache if that knows it.
+    fn judge(&mut self, stage: &'s Stage, looked: Looked) -> Result<Answer> {
+        let name = &stage.name;
+        match self.claim_unless_fresh(stage, looked) {
             Ok(None) => Ok(Answer::Held),
             Ok(Some((Checked::Fresh, _))) => {
                 self.settle_storing(stage)?;
                 // One that was taken up again has its line already.
-                if !self.report.stages.iter().any(|run| run.name == name) {
+                let is_again = !self.reopened.is_empty();
+                if !is_again || self.report.stages.iter().all(|run| run.name != *name) {
                     self.settle(name, Action::Unchanged, &[], 0.0, None);
                     self.tell_finished(name, StageOutcome::Unchanged);
                 }
@@ -582,7 +621,7 @@ impl<'s> Repro<'s> {
         Ok(Answer::Verdict(Verdict::Stale))
     }
 
-    fn look(&mut self, stage: &Stage) -> Result<(Checked, Vec<MissingParam>)> {
+    fn look(&mut self, stage: &Stage) -> Looked {
         let (mut facts, missing) = self.observer.facts(stage)?;
         if self.absence_counts() {
             fill_absent(self.site, &self.lock, stage, &mut facts);
@@ -703,15 +742,19 @@ fn secrets(report: &ReproReport, lock: &Lock) -> BTreeSet<String> {
 
 /// The project's own files, the params and the plain dependencies that git has not, or not as they
 /// are: a commit of the lock without them would record what no clone can have.
-fn to_commit(site: &Site<'_>, graph: &Graph, lock: &Lock) -> Result<Vec<String>> {
+fn to_commit(
+    site: &Site<'_>,
+    graph: &Graph,
+    lock: &Lock,
+    in_git: &BTreeSet<String>,
+) -> Result<Vec<String>> {
     let changed: BTreeSet<String> = site.git.uncommitted()?.into_iter().collect();
-    let tracked: BTreeSet<String> = site.git.tracked_below("")?.into_iter().collect();
     let managed = super::content::stored(lock);
     let own = ["esker.toml", "esker.lock", ".gitignore", ".gitattributes"].map(str::to_owned);
     let deps = graph.stages().values().flat_map(|stage| &stage.deps);
     let plain = deps.filter(|dep| {
         let inside = dep.inside();
-        !inside.is_some_and(|path| managed.keys().any(|root| root.overlaps(&path)))
+        inside.is_none_or(|path| super::content::overlapping(&managed, &path).is_empty())
     });
     let params = lock.stages.values().flat_map(|stage| stage.params.keys());
     let unstored = lock.stages.values().flat_map(|stage| &stage.unstored);
@@ -722,7 +765,7 @@ fn to_commit(site: &Site<'_>, graph: &Graph, lock: &Lock) -> Result<Vec<String>>
         let Some(path) = site.repo_path(&file) else {
             continue;
         };
-        let differs = !has_at_or_below(&tracked, &path) || has_at_or_below(&changed, &path);
+        let differs = !has_at_or_below(in_git, &path) || has_at_or_below(&changed, &path);
         if differs && site.layout.root.join(&file).exists() && !site.git.is_ignored(&path)? {
             wanted.push(file);
         }

@@ -30,11 +30,12 @@ impl Results {
     /// sets it again, as [`Stage::record`](super::Stage::record) does.
     pub fn get(&self, key: RunKey) -> Result<Vec<StageRecord>> {
         let dir = self.key_dir(key);
-        if fs::metadata(&dir)?.is_none() {
-            return Ok(Vec::new());
-        }
+        let names = match fs::list_dir(&dir) {
+            Err(error) if fs::is_missing(&error.source) => return Ok(Vec::new()),
+            names => names?,
+        };
         let mut entries = Vec::new();
-        for name in fs::list_dir(&dir)? {
+        for name in names {
             let id = name.to_str().and_then(|name| name.parse::<Digest>().ok());
             if let Some(id) = id
                 && let Some(entry) = read(&dir.join(name), id, key)

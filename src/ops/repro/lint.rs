@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Action, Repro};
-use crate::ops::{Result, status};
+use super::{Action, Repro, has_at_or_below};
+use crate::ops::{Result, content, status};
 use crate::path::{DepPath, RelPath};
 use crate::pipeline::Stage;
 
@@ -40,11 +40,11 @@ pub enum WarningKind {
 
 impl Repro<'_> {
     /// Looks at the stages that were not fresh, and at what appeared meanwhile.
-    pub(super) fn lint(&self) -> Result<Vec<Warning>> {
+    pub(super) fn lint(&self, in_git: &BTreeSet<String>) -> Result<Vec<Warning>> {
         let mut warnings = Vec::new();
         for run in &self.report.stages {
             if matches!(run.action, Action::Ran | Action::Restored | Action::Failed) {
-                self.lint_stage(&self.graph.stages()[&run.name], &mut warnings)?;
+                self.lint_stage(&self.graph.stages()[&run.name], in_git, &mut warnings)?;
             }
         }
         let warning = |path| Warning {
@@ -56,7 +56,12 @@ impl Repro<'_> {
         Ok(warnings)
     }
 
-    fn lint_stage(&self, stage: &Stage, warnings: &mut Vec<Warning>) -> Result<()> {
+    fn lint_stage(
+        &self,
+        stage: &Stage,
+        in_git: &BTreeSet<String>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<()> {
         let mut warn = |kind, path: String| {
             warnings.push(Warning {
                 kind,
@@ -69,25 +74,21 @@ impl Repro<'_> {
         }
         for path in &stage.outs {
             let name = self.site.repo_path(path.as_str()).unwrap_or_default();
-            if stage.options(path).store && !self.site.git.tracked_below(&name)?.is_empty() {
+            if stage.options(path).store && has_at_or_below(in_git, &name) {
                 warn(WarningKind::OutInGit, path.to_string());
             }
         }
-        let tracked: Vec<&RelPath> = self.lock.data.keys().collect();
         let paths = stage.deps.iter().filter(|dep| !dep.is_pattern());
         for path in paths.filter_map(DepPath::inside) {
-            let is_data = tracked.iter().any(|data| data.overlaps(&path));
             let name = self.site.repo_path(path.as_str()).unwrap_or_default();
-            if !is_data && !self.is_written(&path) && self.site.git.is_ignored(&name)? {
+            let is_had = has_at_or_below(in_git, &name)
+                || self.graph.is_written_at(&path)
+                || !content::overlapping(&self.lock.data, &path).is_empty();
+            if !is_had && self.site.git.is_ignored(&name)? {
                 warn(WarningKind::DepIgnored, path.to_string());
             }
         }
         Ok(())
-    }
-
-    fn is_written(&self, path: &RelPath) -> bool {
-        let mut stages = self.graph.stages().values();
-        stages.any(|stage| stage.outs.iter().any(|out| out.overlaps(path)))
     }
 
     /// Files that the commands name and that are neither read nor written by declaration.

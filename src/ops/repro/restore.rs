@@ -3,20 +3,34 @@
 use std::collections::BTreeMap;
 
 use super::finish::is_function;
-use super::{Action, Repro};
+use super::{Action, Checked, Repro};
 use crate::hash::{BlobId, ContentId, Digest};
-use crate::ops::content::{all_saved, entries};
+use crate::ops::Result;
+use crate::ops::content::{all_saved, entries, to_found};
 use crate::ops::shared::Shared;
-use crate::ops::{Error, Result};
 use crate::path::RelPath;
-use crate::pipeline::{Facts, Reason, ReasonKind, RunRecord, Stage};
+use crate::pipeline::{
+    Facts, MissingParam, Reason, ReasonKind, RunRecord, Scheduler, Stage, Verdict,
+};
 use crate::progress::StageOutcome;
-use crate::project::{Recorded, StageRecord};
+use crate::project::{Claim, Recorded, StageRecord};
 use crate::store;
 use crate::tree::{Entry, Tree};
-use crate::workspace::{self, Park};
+use crate::workspace::{self, Found, Park};
 
 type Entries = Vec<(RelPath, Entry)>;
+
+/// So many stages are restored together at most, so that something is told now and then.
+const AT_ONCE: usize = 256;
+
+/// A stage whose result the run cache knows.
+pub(super) struct Known<'s> {
+    stage: &'s Stage,
+    reasons: Vec<Reason>,
+    /// The block it gets.
+    record: StageRecord,
+    wanted: Entries,
+}
 
 impl<'s> Repro<'s> {
     /// Where results of others are looked for.
@@ -24,45 +38,142 @@ impl<'s> Repro<'s> {
         let site = self.site;
         self.shared.get_or_insert_with(|| Shared::open(site, None))
     }
-}
 
-impl Repro<'_> {
-    /// Restores a stage if the run cache knows a result of the same inputs whose data is all
-    /// here. Says whether it did.
+    /// Keeps a stage for [`Repro::restore_gathered`] if the run cache knows it; says whether it
+    /// does. Nothing is claimed yet.
+    pub(super) fn gather(
+        &mut self,
+        stage: &'s Stage,
+        (checked, missing): &(Checked, Vec<MissingParam>),
+    ) -> Result<bool> {
+        let Checked::Stale(reasons, facts) = checked else {
+            return Ok(false);
+        };
+        let cannot_run = !missing.is_empty() || facts.deps.values().any(Option::is_none);
+        if cannot_run || self.gathered.len() == AT_ONCE {
+            return Ok(false);
+        }
+        // What comes from far away comes stage by stage.
+        if self.absence_counts() || self.shared().is_open() {
+            return Ok(false);
+        }
+        let known = self.known(stage, facts, reasons)?;
+        let is_known = known.is_some();
+        self.gathered.extend(known);
+        Ok(is_known)
+    }
+
+    /// Restores what was gathered and tells the scheduler; says whether there was any. All of it
+    /// is claimed and put in place in one step: to do so costs as much for one stage as for many.
+    pub(super) fn restore_gathered(&mut self, scheduler: &mut Scheduler) -> Result<bool> {
+        let gathered = std::mem::take(&mut self.gathered);
+        if gathered.is_empty() {
+            return Ok(false);
+        }
+        let stages: Vec<&'s Stage> = gathered.iter().map(|known| known.stage).collect();
+        let verdict = if self.site.world.interrupt.is_requested() {
+            // Stopped, the scheduler leaves alone what is stale.
+            scheduler.stop();
+            Some(Verdict::Stale)
+        } else {
+            let restored = self.restore_together(gathered)?;
+            restored.then_some(Verdict::Settled)
+        };
+        for stage in stages {
+            match verdict {
+                Some(verdict) => scheduler.checked(&stage.name, verdict),
+                None => {
+                    let looked = self.look(stage);
+                    self.check(stage, looked, scheduler)?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Restores stages unless something changed since they were looked at, or somebody else has
+    /// what one of them needs: then each has to be looked at by itself.
+    fn restore_together(&mut self, known: Vec<Known<'s>>) -> Result<bool> {
+        let mut wanted = Claim::default();
+        for known in &known {
+            let paths = self.paths_of(known.stage);
+            wanted.reads.extend(paths.reads);
+            wanted.writes.extend(paths.writes);
+        }
+        let Ok(claim) = self.site.claim(&wanted)? else {
+            return Ok(false);
+        };
+        if self.reload()? {
+            self.observer.forget_all();
+            return Ok(false);
+        }
+        if !self.place(&known)? {
+            return Ok(false);
+        }
+        self.over.push(claim);
+        for known in known {
+            self.settle_restored(known)?;
+        }
+        Ok(true)
+    }
+
+    /// Restores a stage that is claimed, if the run cache knows it. Says whether it did.
     pub(super) fn restore(
         &mut self,
-        stage: &Stage,
+        stage: &'s Stage,
         facts: &Facts,
         reasons: &[Reason],
     ) -> Result<bool> {
+        let Some(known) = self.known(stage, facts, reasons)? else {
+            return Ok(false);
+        };
+        let is_placed = self.place(std::slice::from_ref(&known))?;
+        if is_placed {
+            self.settle_restored(known)?;
+        }
+        Ok(is_placed)
+    }
+
+    fn known(
+        &mut self,
+        stage: &'s Stage,
+        facts: &Facts,
+        reasons: &[Reason],
+    ) -> Result<Option<Known<'s>>> {
         let forced = reasons
             .iter()
             .any(|reason| reason.kind == ReasonKind::Forced);
         if forced || self.options.force || self.options.no_run_cache || !is_function(stage) {
-            return Ok(false);
+            return Ok(None);
         }
-        let Some((record, wanted)) = self.find_result(stage, facts)? else {
-            return Ok(false);
-        };
-        match self.place(stage, wanted) {
-            // It is no longer in the store, so the result cannot be had: the command has to run.
-            Err(Error::Workspace(workspace::Error::Store(store::Error::Corrupt { .. }))) => {
-                self.observer.forget(&stage.outs);
-                return Ok(false);
-            }
-            placed => placed?,
-        }
-        let mut found = BTreeMap::new();
-        for path in &stage.outs {
-            found.insert(path.clone(), self.observer.out(path)?.clone());
-        }
+        let result = self.find_result(stage, facts)?;
+        Ok(result.map(|(record, wanted)| Known {
+            stage,
+            reasons: reasons.to_vec(),
+            record,
+            wanted,
+        }))
+    }
+
+    /// Records what was put in place: what the block says, since that is what was written.
+    fn settle_restored(&mut self, known: Known<'_>) -> Result<()> {
+        let Known {
+            stage,
+            reasons,
+            record,
+            ..
+        } = known;
+        let found = record.outs.iter();
+        let found = found.map(|(path, out)| Ok((path.clone(), to_found(path, out)?)));
+        let found = found.collect::<Result<BTreeMap<RelPath, Found>>>()?;
         let run = RunRecord::load(&self.site.layout.runs(), &record.run);
         self.record(stage, record, &found)?;
+        self.observer.take_for(found);
         let saved_seconds = run.map(|run| run.seconds);
         let seconds = saved_seconds.unwrap_or(0.0);
-        self.settle(&stage.name, Action::Restored, reasons, seconds, None);
+        self.settle(&stage.name, Action::Restored, &reasons, seconds, None);
         self.tell_finished(&stage.name, StageOutcome::Restored { saved_seconds });
-        Ok(true)
+        Ok(())
     }
 
     /// The newest result whose every byte can be had here, as the record it would make now.
@@ -134,28 +245,39 @@ impl Repro<'_> {
         Ok(Some(wanted))
     }
 
-    /// Puts the outputs in place. What is in the way and saved nowhere goes to the park.
-    fn place(&mut self, stage: &Stage, wanted: Entries) -> Result<()> {
-        let mut actual = Vec::new();
-        for path in &stage.outs {
-            actual.extend(self.observer.entries(path)?);
+    /// Puts the outputs in place. What is in the way and saved nowhere goes to the park. Says
+    /// `false` if the store turns out not to have them: then the commands have to run.
+    fn place(&mut self, known: &[Known<'_>]) -> Result<bool> {
+        let (mut wanted, mut actual, mut outs) = (Vec::new(), Vec::new(), Vec::new());
+        for known in known {
+            wanted.extend_from_slice(&known.wanted);
+            for path in &known.stage.outs {
+                actual.extend(self.observer.entries(path)?);
+                outs.push(path.clone());
+            }
         }
         let wanted = Tree::new(wanted)?;
         let actual = Tree::new(actual)?;
         let saved = |id: BlobId| self.site.store.has(id);
         // What lies at an output belongs to the stage, so all of it counts as placed.
         let plan = workspace::plan(&wanted, &actual, &actual, &saved);
-        let park = Park::new(&self.site.layout.park(), &format!("restore-{}", stage.name));
-        workspace::apply(
+        let act = match known {
+            [one] => format!("restore-{}", one.stage.name),
+            _ => "restore".to_owned(),
+        };
+        let placed = workspace::apply(
             &plan,
             &self.site.layout.root,
             &self.site.store,
             &mut self.observer.index,
-            Some(&park),
+            Some(&Park::new(&self.site.layout.park(), &act)),
             self.site.world.progress,
             self.site.world.interrupt,
-        )?;
-        self.observer.forget(&stage.outs);
-        Ok(())
+        );
+        self.observer.forget(&outs);
+        match placed {
+            Err(workspace::Error::Store(store::Error::Corrupt { .. })) => Ok(false),
+            placed => Ok(placed.map(|_| true)?),
+        }
     }
 }

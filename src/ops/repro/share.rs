@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Checked, Repro};
+use super::{Checked, Looked, Repro};
 use crate::fs;
 use crate::ops::Result;
 use crate::path::DepPath;
@@ -18,13 +18,13 @@ use crate::workspace::Placed;
 pub(super) type Stamp = Option<(u64, i64, i64, u64)>;
 
 impl Repro<'_> {
-    /// Looks at a stage, and has its paths claimed if it is not fresh; `None` if another esker
-    /// has some of them. What is fresh needs no claim, so that looking costs nothing.
-    pub(super) fn look_and_claim(
+    /// Has the paths of a stage claimed if it is not fresh; `None` if another esker has some of
+    /// them. What is fresh needs no claim, so that looking costs nothing.
+    pub(super) fn claim_unless_fresh(
         &mut self,
         stage: &Stage,
+        first: Looked,
     ) -> Result<Option<(Checked, Vec<MissingParam>)>> {
-        let first = self.look(stage);
         if matches!(first, Ok((Checked::Fresh, _))) {
             return first.map(Some);
         }
@@ -73,7 +73,7 @@ impl Repro<'_> {
         }
     }
 
-    fn paths_of(&self, stage: &Stage) -> Claim {
+    pub(super) fn paths_of(&self, stage: &Stage) -> Claim {
         let root = &self.site.layout.root;
         let params = self.observer.params_files(stage);
         let reads = stage.deps.iter().chain(params);
@@ -125,7 +125,7 @@ impl Repro<'_> {
 
     /// Reads the lock again if somebody else wrote it, and keeps what is not saved yet. Says
     /// whether somebody did.
-    fn reload(&mut self) -> Result<bool> {
+    pub(super) fn reload(&mut self) -> Result<bool> {
         let now = stamp(&self.site.layout.lock())?;
         if now == self.stamp {
             return Ok(false);

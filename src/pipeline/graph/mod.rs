@@ -133,6 +133,11 @@ impl Graph {
         self.stages.get(&out.stage)
     }
 
+    /// Whether a stage writes a path, a directory that holds it, or something in it.
+    pub fn is_written_at(&self, path: &RelPath) -> bool {
+        self.outs.overlapping(path).is_some()
+    }
+
     /// The stage that a target names: a stage, an output, or a path inside one (`./x` is always a path).
     pub fn target(&self, text: &str) -> Result<&Stage> {
         // No stage name holds a `/`, so `./x` is never one.
