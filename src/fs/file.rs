@@ -65,6 +65,10 @@ pub fn list_dir(path: &Path) -> Result<Vec<OsString>> {
 
 /// Creates a directory and all above it.
 pub fn create_dir_all(path: &Path) -> Result<()> {
+    // To look is much cheaper than to fail, and most of them are there.
+    if path.is_dir() {
+        return Ok(());
+    }
     step(Needs::Room, "create", path)?;
     fs::create_dir_all(path).context("create", path)
 }

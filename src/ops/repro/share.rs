@@ -93,10 +93,10 @@ impl Repro<'_> {
         }
     }
 
-    /// Writes the record if it changed: at most every 200 ms, and at the end. A killed process
+    /// Writes the record if it changed: at most twice a second, and at the end. A killed process
     /// loses nothing but these milliseconds, and the next run finds them in the run cache.
     pub(super) fn save(&mut self, now: bool) -> Result<()> {
-        const OFTEN: Duration = Duration::from_millis(200);
+        const OFTEN: Duration = Duration::from_millis(500);
         let due = self
             .unsaved
             .is_some_and(|since: Instant| now || since.elapsed() >= OFTEN);

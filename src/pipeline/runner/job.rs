@@ -1,33 +1,39 @@
 //! One job from its first script to its last line, on a thread of its own.
 //!
-//! Each script has three more threads: one reads stdout, one reads stderr, one waits for the
-//! process. All three tell the job's thread, which is the only one to act.
+//! It waits for three things at once: more on stdout, more on stderr, and the end of the process.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread;
+use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal};
 
 use super::groups::{Groups, Started};
-use super::{Ended, Error, Exit, Job, Limit, Message, Result, lines, system};
+use super::lines::Lines;
+use super::{Ended, Error, Exit, Job, Limit, Message, Result, system};
 use crate::fs;
 
 /// How many lines are kept to show after a failure.
 const TAIL: usize = 20;
-/// How many lines of one script may wait for the job's thread.
-const MAX_WAITING: usize = 64;
+/// As much of a stream is read at once.
+const BUFFER: usize = 16 * 1024;
 
-/// What a script's threads tell.
-enum Event {
-    Line { line: Vec<u8>, stderr: bool },
-    StreamEnded,
-    LeaderEnded,
+/// What a script is watched by.
+enum Source {
+    /// One of its two streams.
+    Stream {
+        pipe: File,
+        stderr: bool,
+        lines: Lines,
+    },
+    /// Can be read when its leader is over.
+    Leader(OwnedFd),
 }
 
 /// What happens to a process group whose leader is over and whose pipes are still open: the
@@ -107,8 +113,8 @@ fn run_script(
         groups,
         reaped: false,
     };
-    let events = script.watch()?;
-    let in_time = script.listen(&events, &limit_steps(job.limit, output.deadline), output);
+    let sources = script.sources()?;
+    let in_time = script.listen(sources, &limit_steps(job.limit, output.deadline), output)?;
     let (status, peak) = script.reap()?;
     output.peak = output.peak.max(Some(peak));
     Ok(if in_time {
@@ -160,8 +166,8 @@ fn exit(status: ExitStatus) -> Exit {
     }
 }
 
-/// A script that runs, and with it whatever it starts. Dropped before it was reaped (a thread
-/// could not be started), it is killed.
+/// A script that runs, and with it whatever it starts. Dropped before it was reaped (it could not
+/// be watched), it is killed.
 struct Script<'a> {
     child: Child,
     number: u64,
@@ -170,56 +176,60 @@ struct Script<'a> {
 }
 
 impl Script<'_> {
-    /// Starts the three threads.
-    fn watch(&mut self) -> io::Result<Receiver<Event>> {
-        let (sender, events) = sync_channel(MAX_WAITING);
-        if let Some(stdout) = self.child.stdout.take() {
-            read_stream(stdout, false, sender.clone())?;
-        }
-        if let Some(stderr) = self.child.stderr.take() {
-            read_stream(stderr, true, sender.clone())?;
-        }
-        let leader = Pid::from_child(&self.child);
-        thread::Builder::new().spawn(move || {
-            // The leader stays a zombie, so that its id keeps naming this group and no other.
-            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-            let _ = rustix::io::retry_on_intr(|| waitid(WaitId::Pid(leader), options));
-            let _ = sender.send(Event::LeaderEnded);
-        })?;
-        Ok(events)
+    fn sources(&mut self) -> io::Result<Vec<Source>> {
+        let stream = |pipe: OwnedFd, stderr| Source::Stream {
+            pipe: File::from(pipe),
+            stderr,
+            lines: Lines::default(),
+        };
+        let stdout = self.child.stdout.take().map(OwnedFd::from);
+        let stderr = self.child.stderr.take().map(OwnedFd::from);
+        let leader = system::end_of(Pid::from_child(&self.child))?;
+        let streams = [
+            stdout.map(|pipe| stream(pipe, false)),
+            stderr.map(|pipe| stream(pipe, true)),
+        ];
+        let streams = streams.into_iter().flatten();
+        Ok(streams.chain([Source::Leader(leader)]).collect())
     }
 
     /// Hands on output until the leader is over and both streams have ended, or the farewell
     /// to what the leader left behind is. Says whether the leader ended before its time was over.
-    fn listen(&self, events: &Receiver<Event>, limit: &[Step], output: &mut Output<'_>) -> bool {
-        let mut open_streams = 2;
+    fn listen(
+        &self,
+        mut sources: Vec<Source>,
+        limit: &[Step],
+        output: &mut Output<'_>,
+    ) -> io::Result<bool> {
         let (mut ended, mut in_time) = (false, true);
         let mut steps = limit.iter();
         let mut step = next_step(&mut steps);
-        while open_streams > 0 || !ended {
-            match receive(events, step.map(|(_, deadline)| deadline)) {
-                Ok(Event::Line { line, stderr }) => output.take(line, stderr),
-                Ok(Event::StreamEnded) => open_streams -= 1,
-                Ok(Event::LeaderEnded) => {
+        while !sources.is_empty() {
+            let ready = ready(&sources, step.map(|(_, deadline)| deadline))?;
+            if ready.is_empty() {
+                in_time &= ended;
+                if let Some((Some(signal), _)) = step {
+                    self.groups.end(self.number, signal);
+                }
+                step = next_step(&mut steps);
+                if step.is_none() {
+                    break;
+                }
+            }
+            // From the back, so that the numbers of those before it stay.
+            for at in ready.into_iter().rev() {
+                if sources[at].read(output) {
+                    continue;
+                }
+                if matches!(sources[at], Source::Leader(_)) {
                     ended = true;
                     steps = FAREWELL.iter();
                     step = next_step(&mut steps);
                 }
-                Err(RecvTimeoutError::Timeout) => {
-                    in_time &= ended;
-                    if let Some((Some(signal), _)) = step {
-                        self.groups.end(self.number, signal);
-                    }
-                    step = next_step(&mut steps);
-                    if step.is_none() {
-                        return in_time;
-                    }
-                }
-                // All three threads are over.
-                Err(RecvTimeoutError::Disconnected) => return in_time,
+                sources.remove(at).finish(output);
             }
         }
-        in_time
+        Ok(in_time)
     }
 
     /// Ends what is left of the group, and takes the leader's exit status.
@@ -245,35 +255,69 @@ fn next_step(steps: &mut std::slice::Iter<'_, Step>) -> Option<(Option<Signal>, 
     Some((*signal, Instant::now() + *patience))
 }
 
-/// Waits for an event, for ever if there is no deadline. A deadline in the past is a timeout
-/// even if there are events, so that a child that never stops printing cannot hold it off.
-fn receive(
-    events: &Receiver<Event>,
-    deadline: Option<Instant>,
-) -> std::result::Result<Event, RecvTimeoutError> {
-    let Some(deadline) = deadline else {
-        return events.recv().map_err(|_| RecvTimeoutError::Disconnected);
-    };
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Err(RecvTimeoutError::Timeout);
+/// Waits until some sources have something, for ever if there is no deadline, and says which; none:
+/// the time is over. A deadline in the past is that even if there is something, so that a child
+/// that never stops printing cannot hold it off.
+fn ready(sources: &[Source], deadline: Option<Instant>) -> io::Result<Vec<usize>> {
+    let fds = sources.iter();
+    let fds = fds.map(|source| PollFd::from_borrowed_fd(source.as_fd(), PollFlags::IN));
+    let mut fds: Vec<PollFd<'_>> = fds.collect();
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(Vec::new());
+        }
+        // What is too long for the system is as good as for ever.
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut fds, left.as_ref()) {
+            Err(rustix::io::Errno::INTR) | Ok(0) => {}
+            found => {
+                found?;
+                let ready = fds.iter().enumerate();
+                let ready = ready.filter(|(_, fd)| !fd.revents().is_empty());
+                return Ok(ready.map(|(at, _)| at).collect());
+            }
+        }
     }
-    events.recv_timeout(left)
 }
 
-fn read_stream(
-    stream: impl Read + Send + 'static,
-    stderr: bool,
-    sender: SyncSender<Event>,
-) -> io::Result<()> {
-    thread::Builder::new().spawn(move || {
-        // A pipe that cannot be read has ended as far as anybody can tell.
-        let _ = lines::cut(stream, &mut |line| {
-            sender.send(Event::Line { line, stderr }).is_ok()
-        });
-        let _ = sender.send(Event::StreamEnded);
-    })?;
-    Ok(())
+impl Source {
+    /// Reads what a stream has and hands on its lines; says whether more may come. A pipe that
+    /// cannot be read has ended as far as anybody can tell.
+    fn read(&mut self, output: &mut Output<'_>) -> bool {
+        let Self::Stream {
+            pipe,
+            stderr,
+            lines,
+        } = self
+        else {
+            return false;
+        };
+        let mut buffer = [0; BUFFER];
+        match pipe.read(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
+            Ok(0) | Err(_) => false,
+            Ok(n_read) => {
+                lines.take(&buffer[..n_read], &mut |line| output.take(line, *stderr));
+                true
+            }
+        }
+    }
+
+    fn finish(self, output: &mut Output<'_>) {
+        if let Self::Stream { stderr, lines, .. } = self {
+            lines.finish(&mut |line| output.take(line, stderr));
+        }
+    }
+}
+
+impl AsFd for Source {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Stream { pipe, .. } => pipe.as_fd(),
+            Self::Leader(end) => end.as_fd(),
+        }
+    }
 }
 
 /// Where the lines of a job go.

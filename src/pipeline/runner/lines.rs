@@ -1,37 +1,34 @@
 //! Cuts a stream of bytes into lines.
 
-use std::io::{self, BufRead, BufReader, Read};
-
 /// The longest line; longer ones are handed on in pieces.
 pub(super) const MAX_LINE: usize = 1024 * 1024;
 
-/// Hands on every line without its end, until the stream ends or nobody listens (`hand` says
-/// `false`). What stands after the last line end is a line too.
-pub(super) fn cut(stream: impl Read, hand: &mut dyn FnMut(Vec<u8>) -> bool) -> io::Result<()> {
-    let mut reader = BufReader::with_capacity(64 * 1024, stream);
-    let mut line = Vec::new();
-    loop {
-        let room = MAX_LINE - line.len();
-        let buffered = match reader.fill_buf() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            other => other?,
-        };
-        if buffered.is_empty() {
-            break;
-        }
-        let piece = &buffered[..buffered.len().min(room)];
-        let end = piece.iter().position(|byte| *byte == b'\n');
-        line.extend_from_slice(&piece[..end.unwrap_or(piece.len())]);
-        let used = end.map_or(piece.len(), |end| end + 1);
-        reader.consume(used);
-        if (end.is_some() || line.len() == MAX_LINE) && !hand(std::mem::take(&mut line)) {
-            return Ok(());
+/// What came of a stream behind its last line end.
+#[derive(Default)]
+pub(super) struct Lines(Vec<u8>);
+
+impl Lines {
+    /// Takes more of the stream, and hands on every line that ends there without its end.
+    pub(super) fn take(&mut self, mut bytes: &[u8], hand: &mut dyn FnMut(Vec<u8>)) {
+        while !bytes.is_empty() {
+            let room = MAX_LINE - self.0.len();
+            let piece = &bytes[..bytes.len().min(room)];
+            let end = piece.iter().position(|byte| *byte == b'\n');
+            self.0
+                .extend_from_slice(&piece[..end.unwrap_or(piece.len())]);
+            bytes = &bytes[end.map_or(piece.len(), |end| end + 1)..];
+            if end.is_some() || self.0.len() == MAX_LINE {
+                hand(std::mem::take(&mut self.0));
+            }
         }
     }
-    if !line.is_empty() {
-        hand(line);
+
+    /// The stream is over: what stands after the last line end is a line too.
+    pub(super) fn finish(self, hand: &mut dyn FnMut(Vec<u8>)) {
+        if !self.0.is_empty() {
+            hand(self.0);
+        }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -39,14 +36,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn lines(bytes: &[u8]) -> Vec<Vec<u8>> {
-        let mut lines = Vec::new();
-        cut(bytes, &mut |line| {
-            lines.push(line);
-            true
-        })
-        .unwrap();
+    /// The lines of a stream that comes in pieces of this length.
+    fn lines_of(bytes: &[u8], length: usize) -> Vec<Vec<u8>> {
+        let (mut lines, mut rest) = (Vec::new(), Lines::default());
+        for piece in bytes.chunks(length) {
+            rest.take(piece, &mut |line| lines.push(line));
+        }
+        rest.finish(&mut |line| lines.push(line));
         lines
+    }
+
+    fn lines(bytes: &[u8]) -> Vec<Vec<u8>> {
+        lines_of(bytes, 64 * 1024)
     }
 
     #[test]
@@ -72,22 +73,13 @@ mod tests {
         assert_eq!(lengths, [MAX_LINE, MAX_LINE, 3, 3]);
     }
 
-    #[test]
-    fn it_ends_when_nobody_listens() {
-        let mut count = 0;
-        cut(&b"a\nb\nc\n"[..], &mut |_| {
-            count += 1;
-            count < 2
-        })
-        .unwrap();
-        assert_eq!(count, 2);
-    }
-
     proptest! {
         #[test]
-        fn nothing_is_lost(parts in prop::collection::vec("[a-c]{0,3}", 0..6)) {
+        fn nothing_is_lost(
+            parts in prop::collection::vec("[a-c]{0,3}", 0..6), length in 1..5_usize,
+        ) {
             let text = parts.join("\n");
-            let joined = lines(text.as_bytes()).join(&b'\n');
+            let joined = lines_of(text.as_bytes(), length).join(&b'\n');
             // A line end at the very end is the one thing lines do not say.
             let text = text.strip_suffix('\n').unwrap_or(&text);
             prop_assert_eq!(joined, text.as_bytes());

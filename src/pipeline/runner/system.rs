@@ -6,9 +6,12 @@
 )]
 
 use std::io::{self, PipeWriter, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
+
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 /// Makes the process lead a session of its own, and so a process group. It has no terminal then:
 /// what asks for one fails at once instead of being stopped for ever. The process announces its
@@ -40,6 +43,27 @@ fn decimal(number: i32, line: &mut [u8; 16]) -> &[u8] {
     }
     line[at - 1] = b'+';
     &line[at - 1..]
+}
+
+/// Something that can be read once a process is over. The process stays a zombie, so that its id
+/// keeps naming its group and no other.
+pub(super) fn end_of(process: Pid) -> io::Result<OwnedFd> {
+    #[cfg(target_os = "linux")]
+    if let Ok(end) = rustix::process::pidfd_open(process, rustix::process::PidfdFlags::empty()) {
+        return Ok(end);
+    }
+    end_by_thread(process)
+}
+
+/// The same where the kernel has nothing for it: a pipe that a thread closes.
+fn end_by_thread(process: Pid) -> io::Result<OwnedFd> {
+    let (end, writer) = io::pipe()?;
+    std::thread::Builder::new().spawn(move || {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        let _ = rustix::io::retry_on_intr(|| waitid(WaitId::Pid(process), options));
+        drop(writer);
+    })?;
+    Ok(end.into())
 }
 
 /// Reaps a process: how it ended, and the most memory that it, or any one process that it waited
@@ -76,6 +100,28 @@ fn again(mut call: impl FnMut() -> libc::pid_t) -> libc::pid_t {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_of_a_process_can_be_waited_for_in_two_ways() {
+        for end_of in [end_of, end_by_thread] {
+            #[expect(clippy::disallowed_methods, reason = "a test of what a process does")]
+            let mut cat = Command::new("cat")
+                .stdin(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            let end = end_of(Pid::from_child(&cat)).unwrap();
+            let is_over = |timeout: Option<&rustix::event::Timespec>| {
+                let flags = rustix::event::PollFlags::IN;
+                let mut fds = [rustix::event::PollFd::new(&end, flags)];
+                rustix::event::poll(&mut fds, timeout).unwrap() == 1
+            };
+            let at_once = rustix::event::Timespec::default();
+            assert!(!is_over(Some(&at_once)));
+            drop(cat.stdin.take());
+            assert!(is_over(None));
+            assert!(cat.wait().unwrap().success());
+        }
+    }
 
     #[test]
     fn a_number_is_announced_in_full() {

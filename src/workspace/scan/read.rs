@@ -127,7 +127,9 @@ impl Scanner<'_> {
     /// Takes the stamp that the files about to be read are judged by. Where many bytes were
     /// written a moment ago (the outputs of a stage), it waits until they can be remembered.
     fn prepare(&mut self, files: &[OnDisk]) {
-        self.index.restamp();
+        if files.iter().any(|file| self.index.is_racy(file.stat)) {
+            self.index.restamp();
+        }
         let racy = files.iter().map(|file| file.stat);
         let racy: Vec<Stat> = racy.filter(|stat| self.index.is_racy(stat)).collect();
         if is_worth_waiting(racy.iter()) {
