@@ -292,7 +292,10 @@ impl From<TreeId> for ContentId {
 impl fmt::Display for ContentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::B3(digest) => write!(f, "b3:{digest}"),
+            Self::B3(digest) => {
+                f.write_str("b3:")?;
+                digest.fmt(f)
+            }
             Self::Foreign(text) => f.write_str(text),
         }
     }

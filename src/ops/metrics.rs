@@ -154,7 +154,7 @@ fn direction(site: &Site<'_>, key: &str) -> Option<Direction> {
     })
 }
 
-type Numbers = BTreeMap<RelPath, Leaves>;
+pub(super) type Numbers = BTreeMap<RelPath, Leaves>;
 
 /// The numbers of a side: those the lock records, and those of metrics files that no stage writes.
 /// In the workspace, what is on disk counts more than what is recorded.
@@ -209,14 +209,15 @@ pub(super) fn numbers_of(observer: &mut Observer<'_>, outs: &[RelPath]) -> Resul
     Ok(numbers)
 }
 
+/// The numbers that a lock records.
+pub(super) fn recorded(lock: &Lock) -> Numbers {
+    let stages = lock.stages.values();
+    stages.flat_map(|stage| stage.metrics.clone()).collect()
+}
+
 /// The numbers that a reproduction moved, for its closing line: every number of the new lock, with
 /// the old one where there is one.
-pub(super) fn moved(site: &Site<'_>, before: &Lock, after: &Lock) -> Vec<MetricChange> {
-    let collect = |lock: &Lock| -> Numbers {
-        let stages = lock.stages.values();
-        stages.flat_map(|stage| stage.metrics.clone()).collect()
-    };
-    let (old, new) = (collect(before), collect(after));
+pub(super) fn moved(site: &Site<'_>, old: &Numbers, new: &Numbers) -> Vec<MetricChange> {
     let leaves = new
         .iter()
         .flat_map(|(file, leaves)| leaves.iter().map(move |(key, value)| (file, key, value)));

@@ -191,7 +191,7 @@ pub fn repro(world: &World<'_>, options: &ReproOptions) -> Result<ReproReport> {
     let graph = site.graph(&lock)?;
     let wanted = wanted(&site, &graph, options)?;
     refuse_ignored(&site, &graph, &wanted)?;
-    let before = lock.clone();
+    let before = super::metrics::recorded(&lock);
     let mut repro = Repro::new(&site, &graph, lock, options)?;
     repro.check_inputs(&wanted)?;
     let jobs = options.jobs.or(site.config.jobs).unwrap_or(1).max(1);
@@ -221,7 +221,8 @@ pub fn repro(world: &World<'_>, options: &ReproOptions) -> Result<ReproReport> {
     let mut report = repro.report;
     report.set = set;
     report.secrets = secrets(&report, &repro.lock);
-    report.metrics = super::metrics::moved(&site, &before, &repro.lock);
+    let after = super::metrics::recorded(&repro.lock);
+    report.metrics = super::metrics::moved(&site, &before, &after);
     if recorded {
         report.to_commit = to_commit(&site, &graph, &repro.lock, &in_git)?;
     }

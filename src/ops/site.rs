@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Error, Result, did_you_mean};
@@ -293,7 +294,7 @@ impl<'w> Site<'w> {
     }
 
     /// All stages, cells of matrices apart, with every expression filled in.
-    pub fn stages(&self) -> Result<BTreeMap<String, StageSpec>> {
+    pub fn stages(&self) -> Result<BTreeMap<String, Arc<StageSpec>>> {
         let mut files = BTreeMap::new();
         if pipeline::needs_params(&self.manifest) {
             for file in &self.manifest.params {

@@ -1,6 +1,7 @@
 //! Stages built by hand, for the tests of this room.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{Graph, Result};
 use crate::path::{DepPath, RelPath};
@@ -108,7 +109,9 @@ pub(super) fn names(names: &[&str]) -> BTreeSet<String> {
 /// Builds the graph of stages, with these tracked paths.
 pub(super) fn try_graph(stages: &[Build], tracked: &[&str]) -> Result<Graph> {
     let stages = stages.iter().cloned();
-    let specs = stages.map(|stage| (stage.name, stage.spec)).collect();
+    let specs = stages
+        .map(|stage| (stage.name, Arc::new(stage.spec)))
+        .collect();
     Graph::build(specs, &paths(tracked))
 }
 

@@ -9,6 +9,7 @@ mod targets;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 pub use self::circle::Tie;
 use self::order::Edges;
@@ -25,7 +26,7 @@ pub struct Stage {
     /// Its name.
     pub name: String,
     /// As written.
-    pub spec: StageSpec,
+    pub spec: Arc<StageSpec>,
     /// Paths it reads, `@stage` replaced by that stage's outputs; sorted, unique.
     pub deps: Vec<DepPath>,
     /// Paths it writes; sorted.
@@ -33,7 +34,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    fn new(name: String, spec: StageSpec, deps: Vec<DepPath>) -> Self {
+    fn new(name: String, spec: Arc<StageSpec>, deps: Vec<DepPath>) -> Self {
         let outs: BTreeSet<RelPath> = spec.outs.iter().map(|out| out.path.clone()).collect();
         Self {
             name,
@@ -65,7 +66,7 @@ static NOTHING: BTreeSet<String> = BTreeSet::new();
 
 impl Graph {
     /// Ties all stages together and checks them. `tracked` are the paths of `esker add`.
-    pub fn build(specs: BTreeMap<String, StageSpec>, tracked: &[RelPath]) -> Result<Self> {
+    pub fn build(specs: BTreeMap<String, Arc<StageSpec>>, tracked: &[RelPath]) -> Result<Self> {
         check_references(&specs)?;
         let outs = claim_outs(&specs)?;
         check_tracked(&specs, &places(tracked))?;
@@ -235,7 +236,7 @@ fn names<T>(stages: &BTreeMap<String, T>) -> impl Iterator<Item = &str> + Clone 
 }
 
 /// Checks that every `@stage` and every `needs` names a stage.
-fn check_references(specs: &BTreeMap<String, StageSpec>) -> Result<()> {
+fn check_references(specs: &BTreeMap<String, Arc<StageSpec>>) -> Result<()> {
     for (stage, spec) in specs {
         let by_data = spec.deps.iter().filter_map(|dep| match &dep.target {
             DepTarget::Stage(name) => Some((name, &dep.at)),
@@ -257,7 +258,7 @@ fn check_references(specs: &BTreeMap<String, StageSpec>) -> Result<()> {
 }
 
 /// Gives every output to its stage; two that overlap are an error, told in the order of the file.
-fn claim_outs(specs: &BTreeMap<String, StageSpec>) -> Result<Places<Out>> {
+fn claim_outs(specs: &BTreeMap<String, Arc<StageSpec>>) -> Result<Places<Out>> {
     let mut claims: Vec<_> = specs
         .iter()
         .flat_map(|(stage, spec)| spec.outs.iter().map(move |out| (stage, out)))
@@ -285,7 +286,7 @@ fn claim_outs(specs: &BTreeMap<String, StageSpec>) -> Result<Places<Out>> {
     Ok(outs)
 }
 
-fn check_tracked(specs: &BTreeMap<String, StageSpec>, tracked: &Places<()>) -> Result<()> {
+fn check_tracked(specs: &BTreeMap<String, Arc<StageSpec>>, tracked: &Places<()>) -> Result<()> {
     for (stage, spec) in specs {
         let clash = |path| tracked.overlapping(path).is_some();
         if let Some(out) = spec.outs.iter().find(|out| clash(&out.path)) {
@@ -301,7 +302,7 @@ fn check_tracked(specs: &BTreeMap<String, StageSpec>, tracked: &Places<()>) -> R
 
 /// What a stage reads, `@stage` replaced by what that stage writes. All references must be checked
 /// already.
-fn deps(spec: &StageSpec, specs: &BTreeMap<String, StageSpec>) -> Vec<DepPath> {
+fn deps(spec: &StageSpec, specs: &BTreeMap<String, Arc<StageSpec>>) -> Vec<DepPath> {
     let mut deps = BTreeSet::new();
     for dep in &spec.deps {
         match &dep.target {

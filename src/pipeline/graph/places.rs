@@ -33,10 +33,10 @@ impl<T> Places<T> {
 
     /// What lies below the path, by path.
     pub(super) fn below(&self, path: &RelPath) -> impl Iterator<Item = (&str, &T)> {
-        let prefix = format!("{path}/");
-        let from = (Bound::Included(prefix.clone()), Bound::Unbounded);
+        let prefix = [path.as_str(), "/"].concat();
+        let from = (Bound::Included(prefix.as_str()), Bound::Unbounded);
         self.0
-            .range(from)
+            .range::<str, _>(from)
             .take_while(move |(key, _)| key.starts_with(&prefix))
             .map(|(key, value)| (key.as_str(), value))
     }

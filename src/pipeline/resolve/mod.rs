@@ -15,6 +15,7 @@ mod tests;
 pub use fill::fill_passed;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use self::expression::{Context, Piece};
 use self::fill::Filler;
@@ -54,16 +55,21 @@ pub fn needs_params(manifest: &Manifest) -> bool {
 pub fn resolve(
     manifest: &Manifest,
     files: &BTreeMap<DepPath, Value>,
-) -> Result<BTreeMap<String, StageSpec>> {
+) -> Result<BTreeMap<String, Arc<StageSpec>>> {
+    let adds_nothing = manifest.env.is_empty() && manifest.env_deps.is_empty();
     let mut stages = BTreeMap::new();
     for (name, written) in &manifest.stages {
+        if let Some(spec) = written.plain.as_ref().filter(|_| adds_nothing) {
+            stages.insert(name.clone(), Arc::clone(spec));
+            continue;
+        }
         let cells = match &written.matrix {
             Some(matrix) => matrix::cells(name, matrix)?,
             None => vec![Cell::whole(name)],
         };
         for cell in cells {
             let spec = stage(manifest, files, written, &cell)?;
-            stages.insert(cell.name, spec);
+            stages.insert(cell.name, Arc::new(spec));
         }
     }
     Ok(stages)

@@ -32,12 +32,12 @@ fn params() -> BTreeMap<DepPath, Value> {
     BTreeMap::from([(DepPath::parse("params.yaml").unwrap(), values)])
 }
 
-fn try_resolve(text: &str) -> Result<BTreeMap<String, StageSpec>> {
+fn try_resolve(text: &str) -> Result<BTreeMap<String, Arc<StageSpec>>> {
     let manifest = Manifest::parse(&format!("{HEAD}{text}")).map_err(Error::from)?;
     resolve(&manifest, &params())
 }
 
-fn stages(text: &str) -> BTreeMap<String, StageSpec> {
+fn stages(text: &str) -> BTreeMap<String, Arc<StageSpec>> {
     match try_resolve(text) {
         Ok(stages) => stages,
         Err(error) => panic!("{error:?}"),
@@ -67,7 +67,7 @@ fn refusal(text: &str) -> String {
     )
 }
 
-fn names(stages: &BTreeMap<String, StageSpec>) -> Vec<&str> {
+fn names(stages: &BTreeMap<String, Arc<StageSpec>>) -> Vec<&str> {
     stages.keys().map(String::as_str).collect()
 }
 

@@ -666,7 +666,7 @@ impl World {
         build.spec.env = self.env.clone();
         Stage {
             name: build.name,
-            spec: build.spec,
+            spec: build.spec.into(),
             deps: self.deps.keys().cloned().collect(),
             outs: self.outs.keys().cloned().collect(),
         }

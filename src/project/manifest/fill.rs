@@ -55,13 +55,13 @@ impl WrittenStage {
         })
     }
 
-    /// Judges all that can be judged before anything is filled in.
-    pub(super) fn check(&self) -> Result<()> {
+    /// The stage without the texts in which something is to be filled in, and without `[env] set`.
+    pub(super) fn as_far_as_plain(&self) -> Result<StageSpec> {
         let mut plain = |written: &Written, _| {
             let plain = written.is_plain().then(|| written.text.clone());
             Ok(plain.into_iter().collect())
         };
-        self.filled::<Error>(&BTreeMap::new(), &mut plain).map(drop)
+        self.filled::<Error>(&BTreeMap::new(), &mut plain)
     }
 
     fn command<E: From<Error>>(&self, fill: Fill<'_, E>) -> std::result::Result<Command, E> {

@@ -1,6 +1,7 @@
 //! `[stage.NAME]`, key by key.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::fill::variable;
@@ -59,7 +60,7 @@ fn stage(section: &Section<'_>) -> Result<WrittenStage> {
             env.insert(name.to_owned(), Written::new(&value));
         }
     }
-    let stage = WrittenStage {
+    let mut stage = WrittenStage {
         at: section.location(),
         desc: section.text("desc")?.map(|text| text.text.to_owned()),
         matrix: matrix(section)?,
@@ -74,8 +75,12 @@ fn stage(section: &Section<'_>) -> Result<WrittenStage> {
         needs: needs(section)?,
         timeout: timeout(section)?,
         mutex: mutex(section)?,
+        plain: None,
     };
-    stage.check()?;
+    // Judges all that can be judged before anything is filled in.
+    let judged = stage.as_far_as_plain()?;
+    let is_plain = stage.matrix.is_none() && stage.texts().all(Written::is_plain);
+    stage.plain = is_plain.then(|| Arc::new(judged));
     Ok(stage)
 }
 

@@ -2,9 +2,10 @@
 //! filled in for. What may stand in an expression is no business of this room.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Location, OutOptions};
+use super::{Location, OutOptions, StageSpec};
 use crate::path::RelPath;
 use crate::project::source::Text;
 use crate::value::Value;
@@ -65,6 +66,8 @@ pub struct WrittenStage {
     pub timeout: Option<Duration>,
     /// `mutex`.
     pub mutex: Vec<String>,
+    /// The stage itself, where nothing is to be filled in: of most there is one cell, as written.
+    pub plain: Option<Arc<StageSpec>>,
 }
 
 /// Where in a stage a text stands; decides what may be filled in.
