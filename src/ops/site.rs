@@ -246,14 +246,22 @@ impl<'w> Site<'w> {
     /// What is recorded now. Two branches that git has merged may have tracked a directory and
     /// something in it: nothing goes on from there but `remove`.
     pub fn lock(&self) -> Result<Lock> {
-        let lock = self.lock_as_it_is()?;
+        Ok(self.lock_and_bytes()?.0)
+    }
+
+    /// The same, and the bytes that say so; of a lock that is not there, none.
+    pub fn lock_and_bytes(&self) -> Result<(Lock, Vec<u8>)> {
+        let bytes = fs::read_if_exists(&self.layout.lock())?;
+        let lock = bytes
+            .as_deref()
+            .map_or_else(|| Ok(Lock::default()), Lock::from_bytes)?;
         for tracked in lock.data.keys() {
             if let Some(path) = tracked.ancestors().find(|dir| lock.data.contains_key(dir)) {
                 let tracked = tracked.clone();
                 return Err(Error::HoldsTracked { path, tracked });
             }
         }
-        Ok(lock)
+        Ok((lock, bytes.unwrap_or_default()))
     }
 
     /// What is recorded now, even if it cannot be.

@@ -1,5 +1,6 @@
 //! `status` and `why`: what differs from the record, in data and in stages.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -11,7 +12,7 @@ use super::{EditedReport, Result, Site, World};
 use crate::hash::{ContentId, TreeId};
 use crate::path::{DepPath, RelPath};
 use crate::pipeline::{self, Graph, Reason, ReasonKind, RunRecord, Stage};
-use crate::project::layout::MANIFEST;
+use crate::project::layout::{LOCK, MANIFEST};
 use crate::project::{Lock, Recorded};
 use crate::store;
 use crate::tree::{self, Entry, Tree};
@@ -200,10 +201,10 @@ pub struct WhyReport {
 /// Compares everything, or what the targets narrow it down to.
 pub fn status(world: &World<'_>, options: &StatusOptions) -> Result<StatusReport> {
     let site = Site::open(world)?;
-    let lock = site.lock()?;
+    let (lock, bytes) = site.lock_and_bytes()?;
     let graph = site.graph(&lock)?;
     let chosen = Chosen::new(&site, &lock, &graph, options)?;
-    let head = head_lock(&site)?;
+    let head = head_lock(&site, &lock, &bytes)?;
     let mut observer = Observer::new(&site, &lock, &graph);
     let sides = Sides {
         site: &site,
@@ -365,11 +366,15 @@ fn stage_state(stage: &Stage, reasons: &[Reason]) -> StageState {
     }
 }
 
-fn head_lock(site: &Site<'_>) -> Result<Lock> {
-    match site.git.head()? {
-        Some(head) => site.lock_at(&head),
-        None => Ok(Lock::default()),
-    }
+/// What HEAD records: mostly what is recorded now, whose bytes these are.
+fn head_lock<'l>(site: &Site<'_>, lock: &'l Lock, bytes: &[u8]) -> Result<Cow<'l, Lock>> {
+    let head = site.git.head()?;
+    let head = head.map(|head| site.read_at(&head, LOCK)).transpose()?;
+    Ok(match head.flatten() {
+        Some(head) if head == bytes => Cow::Borrowed(lock),
+        Some(head) => Cow::Owned(Lock::from_bytes(&head)?),
+        None => Cow::Owned(Lock::default()),
+    })
 }
 
 /// What the data of a workspace is compared with.

@@ -168,7 +168,7 @@ impl Graph {
                 let DepTarget::Path(path) = &dep.target else {
                     continue;
                 };
-                if !self.is_written(path, &tracked) && !exists(path) {
+                if !exists(path) && !self.is_written(path, &tracked) {
                     return Err(Error::MissingDep {
                         stage: stage.name.clone(),
                         path: path.to_string(),
