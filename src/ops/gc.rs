@@ -7,7 +7,7 @@ use super::push::{connect, jobs, project_id, roots};
 use super::{Result, Site, World};
 use crate::fs;
 use crate::git::{Blind, Remembered};
-use crate::hash::Digest;
+use crate::hash::{Digest, hex};
 use crate::project::Lock;
 use crate::project::layout::LOCK;
 use crate::remote::{self, Claim, CollectOptions, Collected, Content};
@@ -237,8 +237,4 @@ fn sum(packs: &[remote::PackSize]) -> Packs {
 
 fn days_since(created: u64) -> u64 {
     fs::now_nanos().saturating_sub(created) / 1_000_000_000 / DAY.as_secs()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

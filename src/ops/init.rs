@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{Error, Result, World};
 use crate::fs;
 use crate::git::{self, Git};
+use crate::hash::hex;
 use crate::path::RelPath;
 use crate::project::Manifest;
 use crate::project::layout::{LOCK, MANIFEST, SCHEMA};
@@ -89,6 +90,5 @@ pub(super) fn is_own_file(path: &RelPath) -> bool {
 }
 
 fn new_id() -> String {
-    let bytes: [u8; 16] = fs::random_bytes();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&fs::random_bytes::<16>())
 }

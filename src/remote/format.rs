@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::chunker::{self, Chunker};
+use crate::hash::hex;
 
 /// The features of the format that this version knows.
 const KNOWN_FEATURES: &[&str] = &[GC_LOG];
@@ -45,7 +46,7 @@ impl Format {
     pub(super) fn new(uuid: [u8; 16]) -> Self {
         Self {
             format: VERSION,
-            uuid: uuid.iter().map(|byte| format!("{byte:02x}")).collect(),
+            uuid: hex(&uuid),
             chunker: chunker::DEFAULT.to_owned(),
             features: vec![GC_LOG.to_owned()],
             min_reader: VERSION,

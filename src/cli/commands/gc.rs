@@ -5,6 +5,7 @@ use super::super::exit;
 use super::super::render;
 use super::{CliError, Exit, Ui, World};
 use crate::ops::gc::{Dropped, GcOptions, GcReport, Packs, gc};
+use crate::project::manifest::duration;
 
 /// Remove from a remote what nobody needs any more
 ///
@@ -213,19 +214,7 @@ fn amount(packs: Packs) -> String {
     )
 }
 
-/// `90s`, `30m`, `24h`, `7d`.
+/// `90s`, `30m`, `24h`, `7d`, `1d12h`.
 fn parse_time(text: &str) -> Result<Duration, String> {
-    let refuse = || format!("`{text}` is no time; write 90s, 30m, 24h or 7d");
-    let seconds: u64 = match text.chars().last() {
-        Some('s') => 1,
-        Some('m') => 60,
-        Some('h') => 60 * 60,
-        Some('d') => 24 * 60 * 60,
-        _ => return Err(refuse()),
-    };
-    let number: u64 = text[..text.len() - 1].parse().map_err(|_| refuse())?;
-    number
-        .checked_mul(seconds)
-        .map(Duration::from_secs)
-        .ok_or_else(refuse)
+    duration(text).ok_or_else(|| format!("`{text}` is no time; write 90s, 30m, 24h or 7d"))
 }

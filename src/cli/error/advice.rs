@@ -3,6 +3,7 @@
 use super::super::exit::{BUG, CANNOT, DATA, INTERRUPTED, NO, REMOTE};
 use super::super::render;
 use super::{CliError, remote};
+use crate::hash::hex;
 use crate::ops::Error;
 use crate::path::RelPath;
 use crate::project::Excerpt;
@@ -122,8 +123,7 @@ fn manifest_of(project: &str) -> String {
 }
 
 fn fresh_id() -> String {
-    let bytes: [u8; 16] = crate::fs::random_bytes();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&crate::fs::random_bytes::<16>())
 }
 
 fn tracking_error(error: &Error, text: String) -> CliError {

@@ -16,6 +16,7 @@ pub use edit::{
     OutDraft, StageDraft, with_remote, with_renamed_remote, with_stage, without_remote,
 };
 pub use fill::split_param;
+pub use stage::duration;
 pub use written::{
     Axis, CLOSING, Combination, Matrix, OPENING, Slot, Written, WrittenCommand, WrittenStage,
 };

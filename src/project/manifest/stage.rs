@@ -153,7 +153,7 @@ fn timeout(section: &Section<'_>) -> Result<Option<Duration>> {
     let Some(text) = section.text("timeout")? else {
         return Ok(None);
     };
-    let duration = duration(text.text);
+    let duration = duration(text.text).filter(|time| !time.is_zero());
     let refuse = || {
         text.error(format!(
             "`{}` is not a time like `90s` or `1h30m`",
@@ -164,7 +164,7 @@ fn timeout(section: &Section<'_>) -> Result<Option<Duration>> {
 }
 
 /// Whole numbers with their units, largest first, each unit once: `2h`, `1h30m`, `90s`.
-fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
     let (mut rest, mut seconds) = (text, 0_u64);
     for (unit, worth) in UNITS {
@@ -178,7 +178,7 @@ fn duration(text: &str) -> Option<Duration> {
         seconds = seconds.checked_add(number.checked_mul(worth)?)?;
         rest = after;
     }
-    (rest.is_empty() && seconds > 0).then(|| Duration::from_secs(seconds))
+    (rest.is_empty() && !text.is_empty()).then(|| Duration::from_secs(seconds))
 }
 
 fn mutex(section: &Section<'_>) -> Result<Vec<String>> {
