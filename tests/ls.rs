@@ -113,7 +113,7 @@ fn an_earlier_commit_lists_its_own_record() {
     insta::assert_snapshot!(sandbox.ok("ls --rev HEAD~ images/a.png --json"), @r#"
     {
       "v": 1,
-      "rev": "3434ead",
+      "rev": "4d7ec45",
       "entries": [
         {
           "path": "images/a.png",

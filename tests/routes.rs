@@ -35,8 +35,8 @@ fn what_has_a_remote_of_its_own_goes_there_and_comes_from_there() {
     insta::assert_snapshot!(sandbox.esker("push"), @"
     exit: 0
     --- stderr
-    Pushed 3 files to `store`: 48 B as 1.44 KiB in 5 objects
-    Pushed 2 files to `big`: 97.7 KiB as 1.21 KiB in 4 objects
+    Pushed 3 files to `store`: 48 B as 1.45 KiB in 5 objects
+    Pushed 2 files to `big`: 97.7 KiB as 1.22 KiB in 4 objects
     ");
     insta::assert_snapshot!(sandbox.esker("push"), @"
     exit: 0
@@ -73,7 +73,7 @@ fn a_remote_that_is_named_is_for_the_rest_alone() {
     insta::assert_snapshot!(sandbox.esker("push --remote other"), @"
     exit: 0
     --- stderr
-    Pushed 3 files to `other`: 48 B as 1.44 KiB in 5 objects
+    Pushed 3 files to `other`: 48 B as 1.45 KiB in 5 objects
     ");
     assert!(!sandbox.root().join("big").exists());
     insta::assert_snapshot!(sandbox.esker("push --remote big"), @"

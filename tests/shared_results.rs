@@ -14,7 +14,7 @@ fn pushed() -> Sandbox {
     insta::assert_snapshot!(sandbox.esker("push"), @"
     exit: 0
     --- stderr
-    Pushed 4 files to `store`: 100 B as 1.80 KiB in 5 objects
+    Pushed 4 files to `store`: 100 B as 1.81 KiB in 5 objects
     Shared 3 results of the run cache
     ");
     sandbox.ok("repro --set train.lr=0.2");

@@ -149,7 +149,11 @@ fn what_would_make_no_sense_is_not_written() {
     for (line, code, place) in [
         ("stage add no/name true", "E0201", "cannot name a stage"),
         ("stage add a -o prepared.txt true", "E0207", "by `prepare`"),
-        ("stage add a -d a.txt -o a.txt true", "E0205", "[stage.a]"),
+        (
+            "stage add a -d a.txt -o a.txt true",
+            "E0205",
+            "`a` reads what",
+        ),
         (
             "stage add a -d @nobody true",
             "E0204",
