@@ -481,7 +481,7 @@ impl Progress for StopAfter<'_> {
         if let Event::Advanced { files: 0, bytes } = event {
             *self.bytes.lock().unwrap() += bytes;
             let mut left = self.left.lock().unwrap();
-            *left -= 1;
+            *left = left.saturating_sub(1);
             if *left == 0 {
                 self.interrupt.request();
             }
