@@ -402,6 +402,32 @@ fn add_and_fold_files() -> Scenario {
     scenario
 }
 
+/// Old results and what only they need, in files and in packs, of which one is written again.
+fn collect() -> Scenario {
+    let mut sandbox = Sandbox::project();
+    small_files(&sandbox, "data", 280);
+    sandbox.ok("add data");
+    sandbox.remove("data");
+    small_files(&sandbox, "data", 140);
+    sandbox.write("data/large", "1".repeat(40_000));
+    sandbox.ok("add data");
+    sandbox.write("data/large", "2".repeat(40_000));
+    sandbox.ok("add data");
+    sandbox.commit("Data");
+    let days = 40 * 24 * 60 * 60;
+    sandbox.set("ESKER_CLOCK_AHEAD", &days.to_string());
+    let mut scenario = Scenario::new(sandbox, "gc --yes");
+    scenario.repacks = true;
+    scenario.every = 2;
+    // Whatever stopped it, the next one removed all there was.
+    scenario.finally = |sandbox| {
+        let report = sandbox.json("gc --dry-run");
+        assert_eq!(report["objects"].as_array().unwrap().len(), 0, "{report}");
+        assert_eq!(report["kept"]["objects"], 140 + 1 + 1, "{report}");
+    };
+    scenario
+}
+
 macro_rules! scenarios {
     ($($name:ident),* $(,)?) => {
         mod each_step {
@@ -432,6 +458,7 @@ scenarios!(
     repro_over_changed_outputs,
     push,
     pull,
+    collect,
 );
 
 #[test]

@@ -19,6 +19,9 @@ mod check_ignore;
 mod checkout;
 #[cfg(test)]
 mod cli;
+#[cfg(feature = "failpoints")]
+#[cfg(test)]
+mod collect;
 #[cfg(test)]
 mod common;
 #[cfg(test)]

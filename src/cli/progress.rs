@@ -279,6 +279,7 @@ fn waiting(holder: Option<(u32, &str)>, what: &str) -> String {
     };
     match holder {
         Some((pid, command)) => format!("Waiting for `{command}` (pid {pid}){has}"),
+        None if what == "the store" => "Waiting for another esker that uses the store".to_owned(),
         None => format!("Waiting for another esker in this project{has}"),
     }
 }

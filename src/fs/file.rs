@@ -215,6 +215,14 @@ pub fn copy(from: &Path, to: &Path) -> Result<bool> {
     Ok(reflinked.is_none())
 }
 
+/// When a file got its bytes, in nanoseconds since 1970.
+pub fn modified_nanos(metadata: &Metadata) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let part = |value: i64| u64::try_from(value).unwrap_or(0);
+    let seconds = part(metadata.mtime()).saturating_mul(1_000_000_000);
+    seconds.saturating_add(part(metadata.mtime_nsec()))
+}
+
 /// Whether the owner may execute the file.
 pub fn is_executable(metadata: &Metadata) -> bool {
     metadata.mode() & 0o100 != 0

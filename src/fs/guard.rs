@@ -22,6 +22,14 @@ pub struct LockGuard {
     _file: File,
 }
 
+/// A share of a lock file that any number of processes may have, unless one has a [`LockGuard`].
+///
+/// Nothing is noted in the file, so a share can be had of one that may only be read.
+#[derive(Debug)]
+pub struct SharedGuard {
+    file: File,
+}
+
 /// Who holds a lock, as far as the lock file can tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
@@ -73,6 +81,26 @@ impl LockGuard {
     }
 }
 
+impl SharedGuard {
+    /// Takes a share if nobody holds the lock alone.
+    pub fn try_acquire(path: &Path) -> Result<Option<Self>> {
+        let file = match File::open(path) {
+            Err(error) if super::is_missing(&error) => open(path)?,
+            file => file.context("open", path)?,
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Some(Self { file })),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+            Err(std::fs::TryLockError::Error(error)) => Err(error).context("lock", path),
+        }
+    }
+
+    /// When somebody last took the lock alone, in a form that only compares.
+    pub fn last_alone(&self) -> Option<std::time::SystemTime> {
+        self.file.metadata().ok()?.modified().ok()
+    }
+}
+
 impl Holder {
     /// `PID COMMAND` on the first line; what a terminal could take for an order is left out.
     fn parse(text: &str) -> Option<Self> {
@@ -106,6 +134,11 @@ fn note(file: &File, path: &Path, command: &str) -> Result<()> {
 }
 
 fn open(path: &Path) -> Result<File> {
+    // One that is there is to be had on a full disk too.
+    match OpenOptions::new().write(true).open(path) {
+        Err(error) if super::is_missing(&error) => {}
+        file => return file.context("open", path),
+    }
     if let Some(dir) = path.parent() {
         super::create_dir_all(dir)?;
     }
@@ -137,6 +170,26 @@ mod tests {
         assert_eq!(LockGuard::holder(&path), Some(holder));
         drop(guard);
         assert!(LockGuard::try_acquire(&path, "other").unwrap().is_some());
+    }
+
+    #[test]
+    fn shares_go_together_and_not_with_who_is_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let share = || SharedGuard::try_acquire(&path).unwrap();
+        let (one, two) = (share(), share());
+        assert!(one.is_some() && two.is_some());
+        let alone = || LockGuard::try_acquire(&path, "esker gc").unwrap();
+        assert!(alone().is_none());
+        drop(one);
+        assert!(alone().is_none());
+        let before = two.as_ref().unwrap().last_alone();
+        drop(two);
+        let gc = alone().unwrap();
+        assert!(share().is_none());
+        assert_eq!(LockGuard::holder(&path).unwrap().command, "esker gc");
+        drop(gc);
+        assert!(share().unwrap().last_alone() > before);
     }
 
     #[test]

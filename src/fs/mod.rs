@@ -25,13 +25,13 @@ pub use dir::{Kind, Names, OpenDir, Stat};
 pub use fail::{FailHow, arm_fail_points, count_steps};
 pub use file::{
     Metadata, NewFile, append, copy, create_dir_all, create_new, is_executable, is_missing, links,
-    list_dir, metadata, open, read, read_if_exists, read_link, reflink, remove_dir_all,
-    remove_dir_if_empty, remove_file, rename, rename_new, set_executable, set_read_only, symlink,
-    sync_dir, sync_file, write_new,
+    list_dir, metadata, modified_nanos, open, read, read_if_exists, read_link, reflink,
+    remove_dir_all, remove_dir_if_empty, remove_file, rename, rename_new, set_executable,
+    set_read_only, symlink, sync_dir, sync_file, write_new,
 };
 pub use flush::{Durability, FLUSHES_ALL_AT_ONCE, sync_file_system};
 pub use group::{create_dir_inheriting, create_dir_with_mode, is_for_group, set_mode};
-pub use guard::{Holder, LockGuard};
+pub use guard::{Holder, LockGuard, SharedGuard};
 pub use link::{LinkKind, hard_link, is_same_file, try_symlink};
 pub use room::{free_space, shares_blocks};
 pub use sweep::{is_abandoned, sweep};

@@ -8,6 +8,7 @@ use git2::{ErrorCode, Repository, RepositoryOpenFlags, RepositoryState};
 
 use crate::fs::Context;
 
+mod everything;
 mod files;
 mod hooks;
 mod ignore;
@@ -15,6 +16,7 @@ mod remembered;
 mod revisions;
 
 pub use self::ignore::{can_be_ignored, ensure_attribute, ignore_block};
+pub use everything::Clone;
 pub use files::Conflict;
 pub use hooks::{HookReport, install_hooks, uninstall_hooks};
 pub use remembered::{Blind, Remembered};

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use git2::{Oid, Repository, Sort};
 
-use super::{Asked, Error, Git, Result};
+use super::{Asked, Git, Result};
 
 /// What this clone remembers of one file.
 #[derive(Debug, Default)]
@@ -42,24 +42,15 @@ impl Git {
         let mut remembered = Remembered::default();
         let mut blobs = BTreeSet::new();
         let mut tips = BTreeSet::new();
-        for repository in self.with_worktrees()? {
+        for repository in with_worktrees(&self.common_dir)? {
             tips.extend(tips_of(&repository)?);
             let index = repository.index().asked("read an index")?;
             // Stages above 0 are the sides of a conflict.
             let staged = (0..4).filter_map(|stage| index.get_path(Path::new(path), stage));
             blobs.extend(staged.map(|entry| entry.id));
         }
-        let action = "walk the history";
-        let mut walk = self.repository.revwalk().asked(action)?;
-        walk.set_sorting(Sort::NONE).asked(action)?;
-        for tip in tips {
-            // A reflog may name what has been pruned.
-            if self.repository.find_commit(tip).is_ok() {
-                walk.push(tip).asked(action)?;
-            }
-        }
-        for commit in walk {
-            let commit = commit.asked(action)?;
+        for commit in find_commits(&self.repository, tips)? {
+            let commit = commit?;
             remembered.commits.insert(commit);
             blobs.extend(self.blob_in(commit, path)?);
         }
@@ -118,30 +109,42 @@ impl Git {
             .status();
         status.is_ok_and(|status| status.success())
     }
+}
 
-    /// This repository and each of its worktrees that can be opened; one that cannot may hold
-    /// what nobody else does.
-    fn with_worktrees(&self) -> Result<Vec<Repository>> {
-        let action = "open a worktree";
-        let main = Repository::open(&self.common_dir).asked(action)?;
-        let names = main.worktrees().asked(action)?;
-        let mut repositories = Vec::new();
-        for name in names.iter().flatten().flatten() {
-            let worktree = main.find_worktree(name).asked(action)?;
-            match Repository::open_from_worktree(&worktree) {
-                Ok(repository) => repositories.push(repository),
-                // Its directory was removed: git prunes it at its leisure.
-                Err(error) if worktree.validate().is_err() => drop(error),
-                Err(source) => return Err(Error::Git { action, source }),
-            }
-        }
-        repositories.push(main);
-        Ok(repositories)
+/// The repository of each worktree of a clone, that of the clone itself last. A worktree whose
+/// directory is gone counts until git prunes it.
+pub(super) fn with_worktrees(common_dir: &Path) -> Result<Vec<Repository>> {
+    let action = "open a worktree";
+    let main = Repository::open(common_dir).map_err(|source| super::refused(common_dir, source))?;
+    let names = main.worktrees().asked(action)?;
+    let mut repositories = Vec::new();
+    for name in names.iter().flatten().flatten() {
+        let git_dir = common_dir.join("worktrees").join(name);
+        repositories.push(Repository::open(&git_dir).asked(action)?);
     }
+    repositories.push(main);
+    Ok(repositories)
+}
+
+/// All commits that some tips lead to. One that is gone leads nowhere: a reflog may name what has
+/// been pruned.
+pub(super) fn find_commits<'r>(
+    repository: &'r Repository,
+    tips: BTreeSet<Oid>,
+) -> Result<impl Iterator<Item = Result<Oid>> + 'r> {
+    let action = "walk the history";
+    let mut walk = repository.revwalk().asked(action)?;
+    walk.set_sorting(Sort::NONE).asked(action)?;
+    for tip in tips {
+        if repository.find_commit(tip).is_ok() {
+            walk.push(tip).asked(action)?;
+        }
+    }
+    Ok(walk.map(move |commit| commit.asked(action)))
 }
 
 /// The commits that refs, HEAD and all reflogs name.
-fn tips_of(repository: &Repository) -> Result<Vec<Oid>> {
+pub(super) fn tips_of(repository: &Repository) -> Result<Vec<Oid>> {
     let action = "list the refs";
     let mut tips = Vec::new();
     let mut names = vec!["HEAD".to_owned()];

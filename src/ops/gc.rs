@@ -1,4 +1,13 @@
-//! `gc`: removes from a remote what nobody needs any more.
+//! `gc`: removes what nobody needs any more, from a remote or from the store of this clone.
+
+mod local;
+mod mark;
+mod roots;
+
+pub use local::{LocalGcOptions, LocalGcReport, ObjectReport, RESULT_DAYS, local_gc};
+pub use roots::{CloneReport, CloneState};
+
+pub use crate::store::Amount;
 
 use std::collections::HashSet;
 use std::time::Duration;

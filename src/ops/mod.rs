@@ -238,6 +238,17 @@ pub enum Error {
     /// Tracked data is not on disk.
     #[error("tracked data is not in the workspace")]
     DataAbsent(Vec<RelPath>),
+    /// A clone that uses the store cannot say what it needs.
+    #[error("cannot look at `{}`, which uses this store", clone.display())]
+    CloneUnseen {
+        /// Its git directory.
+        clone: std::path::PathBuf,
+        /// Why.
+        source: Box<Self>,
+    },
+    /// Listings that are needed are damaged or missing: nobody knows which files they need.
+    #[error("the store has not all listings that it needs: {}", .0.join(", "))]
+    ListingsLost(Vec<String>),
     /// No remote is configured.
     #[error("no remote is configured")]
     NoRemote,

@@ -483,6 +483,7 @@ impl<'s> Repro<'s> {
     fn wait(&mut self, held: bool) -> Result<Option<(String, bool)>> {
         const GLANCE: Duration = Duration::from_millis(100);
         loop {
+            self.leave_store();
             match self.runner.recv_timeout(GLANCE) {
                 Some(Message::Output {
                     stage,
@@ -497,6 +498,7 @@ impl<'s> Repro<'s> {
                     });
                 }
                 Some(Message::Exited(ended)) => {
+                    self.enter_store()?;
                     let stage = ended.stage.clone();
                     let ok = self.finish(ended)?;
                     return Ok(Some((stage, ok)));
@@ -504,6 +506,7 @@ impl<'s> Repro<'s> {
                 None => {
                     self.save(false)?;
                     if held {
+                        self.enter_store()?;
                         return Ok(None);
                     }
                 }

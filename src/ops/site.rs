@@ -13,7 +13,7 @@ use crate::pipeline::{self, Graph};
 use crate::progress::{Event, Interrupt, Progress};
 use crate::project::layout::{LOCK, MANIFEST};
 use crate::project::{Claim, Claims, Config, Held, Holder, Layout, Lock, Manifest, StageSpec};
-use crate::store::{self, Store};
+use crate::store::{self, Entered, Store};
 use crate::workspace::{self, Index, Scanner};
 
 /// What lies outside the project: where the command was given, what its environment says, who
@@ -209,16 +209,42 @@ impl<'w> Site<'w> {
         if !is_own {
             self.store.check_place()?;
         }
-        let prepared = self.store.share(self.config.shared).and_then(|()| {
+        let shared = self.store.share(self.config.shared);
+        let prepared = shared.map_err(Error::from).and_then(|()| {
+            self.enter_store()?;
             if is_own {
                 return Ok(());
             }
-            self.store.register(clone)
+            Ok(self.store.register(clone)?)
         });
         match prepared {
             // It may still be read from. Whoever must write to it will be told.
-            Err(store::Error::Unwritable { .. }) => Ok(()),
-            prepared => Ok(prepared?),
+            Err(Error::Store(store::Error::Unwritable { .. })) => Ok(()),
+            prepared => prepared,
+        }
+    }
+
+    /// Takes a share of the store, so that nothing is collected that is found there, waiting for
+    /// a collection if need be. Says whether there was one since the share was given back.
+    pub(super) fn enter_store(&self) -> Result<bool> {
+        const GLANCE: Duration = Duration::from_millis(50);
+        let mut is_told = false;
+        loop {
+            let holder = match self.store.enter()? {
+                Entered::Same => return Ok(false),
+                Entered::Collected => return Ok(true),
+                Entered::Busy(holder) => holder,
+            };
+            if !std::mem::replace(&mut is_told, true) {
+                let holder = holder.as_ref();
+                self.world.progress.event(Event::Waiting {
+                    holder: holder.map(|holder| (holder.pid, &*holder.command)),
+                    what: "the store",
+                });
+            }
+            if self.world.interrupt.wait(GLANCE) {
+                return Err(Error::Interrupted);
+            }
         }
     }
 

@@ -16,9 +16,9 @@ mod testing;
 
 pub use environment::{Environment, host};
 pub use graph::{Graph, Stage, Tie};
-pub use record::RunRecord;
+pub use record::{RunRecord, old_runs};
 pub use resolve::{Unresolved, fill_passed, needs_params, resolve};
-pub use results::Results;
+pub use results::{Entry, Results};
 pub use runner::{Ended, Exit, Job, Limit, Message, Runner, interpreter_of, interpreter_version};
 pub use schedule::{Next, Scheduler, Verdict};
 pub use stale::{

@@ -1,6 +1,7 @@
 //! Run records: what happened when a stage ran. Not in the lock; its `run` line names them.
 //! `docs/format.md`, section "Run record", is the specification.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{Environment, Error, Result};
@@ -120,6 +121,39 @@ impl RunRecord {
     pub fn load(runs: &Path, run: &str) -> Option<Self> {
         read(&path(runs, run)?).filter(|record| record.run == run)
     }
+}
+
+/// Records and logs of runs that were written before a moment (in nanoseconds since 1970) and whose
+/// run line nobody names, with their sizes.
+pub fn old_runs(
+    runs: &Path,
+    before: u64,
+    is_named: &dyn Fn(&str) -> bool,
+) -> Result<Vec<(PathBuf, u64)>> {
+    let mut files = Vec::new();
+    let mut kept_logs = BTreeSet::new();
+    if !runs.is_dir() {
+        return Ok(files);
+    }
+    for name in fs::list_dir(runs)? {
+        let path = runs.join(&name);
+        let Some(stat) = fs::metadata(&path)?.filter(fs::Metadata::is_file) else {
+            continue;
+        };
+        let name = name.to_string_lossy();
+        let run = name.strip_suffix(".json");
+        let is_kept = fs::modified_nanos(&stat) >= before || run.is_some_and(is_named);
+        let is_ours = run.is_some_and(|run| is_hex(run) || run.starts_with("failed-"))
+            || name.strip_suffix(".log").is_some_and(is_hex);
+        if is_kept {
+            let record = run.and_then(|_| read(&path));
+            kept_logs.extend(record.and_then(|record| log_of(runs, &record.id)));
+        } else if is_ours {
+            files.push((path, stat.len()));
+        }
+    }
+    files.retain(|(path, _)| !kept_logs.contains(path));
+    Ok(files)
 }
 
 fn read(path: &Path) -> Option<RunRecord> {

@@ -94,10 +94,77 @@ impl Results {
         Ok(true)
     }
 
+    /// All entries, also those that cannot be read.
+    pub fn all(&self) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for fan in dirs(&self.dir)? {
+            for dir in dirs(&fan)? {
+                let name = dir.file_name().and_then(|name| name.to_str());
+                let Some(key) = name.and_then(|name| name.parse().ok()) else {
+                    continue;
+                };
+                for name in fs::list_dir(&dir)? {
+                    entries.extend(Entry::look_at(dir.join(name), RunKey(key))?);
+                }
+            }
+        }
+        Ok(entries)
+    }
+
     fn key_dir(&self, key: RunKey) -> PathBuf {
         let hex = key.to_string();
         self.dir.join(&hex[..2]).join(hex)
     }
+}
+
+/// An entry as it lies there.
+#[derive(Debug)]
+pub struct Entry {
+    path: PathBuf,
+    /// When it was put, in nanoseconds since 1970.
+    pub modified: u64,
+    /// Its bytes.
+    pub size: u64,
+    /// What it says, if that can be read.
+    pub record: Option<StageRecord>,
+}
+
+impl Entry {
+    fn look_at(path: PathBuf, key: RunKey) -> Result<Option<Self>> {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let id = name.and_then(|name| name.parse::<Digest>().ok());
+        let stat = fs::metadata(&path)?.filter(fs::Metadata::is_file);
+        let (Some(id), Some(stat)) = (id, stat) else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            modified: fs::modified_nanos(&stat),
+            size: stat.len(),
+            record: read(&path, id, key).map(|(_, record)| record),
+            path,
+        }))
+    }
+
+    /// Removes it.
+    pub fn remove(&self) -> Result<()> {
+        fs::remove_file(&self.path)?;
+        // Directories that are not empty, or come and go, are no harm.
+        for dir in self.path.ancestors().skip(1).take(2) {
+            if !fs::remove_dir_if_empty(dir).unwrap_or(false) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The directories in a directory; none if it is not there.
+fn dirs(dir: &Path) -> Result<Vec<PathBuf>> {
+    if !dir.is_dir() {
+        return Ok(Vec::new());
+    }
+    let paths = fs::list_dir(dir)?.into_iter().map(|name| dir.join(name));
+    Ok(paths.filter(|path| path.is_dir()).collect())
 }
 
 fn entry_text(record: &StageRecord) -> String {

@@ -1,10 +1,10 @@
 //! Listing what is there.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{META, OBJECTS, Result, Store};
-use crate::fs::{self, Context};
+use crate::fs::{self, Context, Metadata};
 use crate::hash::{Digest, ObjectId, ObjectKind};
 
 impl Store {
@@ -13,7 +13,9 @@ impl Store {
     pub fn list(&self) -> Result<Vec<(ObjectId, u64)>> {
         let mut objects = Vec::new();
         for dir in [OBJECTS, META] {
-            list_fans(&self.root.join(dir), dir, &mut objects)?;
+            each_file(&self.root.join(dir), dir, &mut |id, _, found| {
+                objects.push((id, found.len()));
+            })?;
         }
         // After the files: another process may move an object from there into a pack meanwhile,
         // and never the other way.
@@ -26,7 +28,11 @@ impl Store {
     }
 }
 
-fn list_fans(dir: &Path, kind: &str, objects: &mut Vec<(ObjectId, u64)>) -> Result<()> {
+/// A callback for the files of a store.
+type OnFile<'a> = &'a mut dyn FnMut(ObjectId, PathBuf, &Metadata);
+
+/// Goes through the objects that are files of their own.
+pub(super) fn each_file(dir: &Path, kind: &str, found: OnFile<'_>) -> Result<()> {
     for fan in names(dir)? {
         let fan_dir = dir.join(&fan);
         for name in names(&fan_dir)? {
@@ -34,21 +40,21 @@ fn list_fans(dir: &Path, kind: &str, objects: &mut Vec<(ObjectId, u64)>) -> Resu
             let Ok(digest) = format!("{fan}{name}").parse::<Digest>() else {
                 continue;
             };
-            let Some(found) = fs::metadata(&path)?.filter(fs::Metadata::is_file) else {
+            let Some(stat) = fs::metadata(&path)?.filter(Metadata::is_file) else {
                 continue;
             };
             let kind = match kind {
                 OBJECTS => ObjectKind::Blob,
                 _ => kind_of_meta(&path)?,
             };
-            objects.push((ObjectId::new(kind, digest), found.len()));
+            found(ObjectId::new(kind, digest), path, &stat);
         }
     }
     Ok(())
 }
 
 /// The names in a directory; none if it is not there, or is no directory.
-fn names(dir: &Path) -> Result<Vec<String>> {
+pub(super) fn names(dir: &Path) -> Result<Vec<String>> {
     if !fs::metadata(dir)?.is_some_and(|found| found.is_dir()) {
         return Ok(Vec::new());
     }

@@ -9,6 +9,7 @@
 //! nothing is thrown away. Chunks and recipe roots are never asked for here: a large file is one
 //! blob. `docs/format.md`, section "Local store".
 
+mod collect;
 mod get;
 mod link;
 mod list;
@@ -19,11 +20,14 @@ mod room;
 mod share;
 mod unflushed;
 mod upkeep;
+mod users;
 
+pub use collect::{Amount, Garbage};
 pub use get::Blob;
 pub use link::{Taken, linked_object};
 pub use put::{OnRead, Stored};
 pub use share::{Flaw, Sharing};
+pub use users::Entered;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -46,6 +50,7 @@ pub struct Store {
     /// left is to copy.
     links: Arc<[LinkKind]>,
     tally: Arc<link::Tally>,
+    share: Arc<users::Share>,
 }
 
 /// How a store is kept.
@@ -146,6 +151,7 @@ impl Store {
             pack_below: settings.pack_below.min(Settings::MOST) as usize,
             links: Arc::new([LinkKind::Reflink]),
             tally: Arc::default(),
+            share: Arc::default(),
         }
     }
 

@@ -6,12 +6,15 @@
 //! does not shut out the others. Files are read-only for all, and are replaced and removed by
 //! whoever may write to their directory.
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::upkeep::UPKEEP;
+use super::users::USE;
 use super::{Error, META, OBJECTS, QUARANTINE, Result, Store, TEMP, packs};
 use crate::fs::{self, Metadata};
 use crate::hash::Digest;
@@ -73,10 +76,12 @@ impl Store {
             for dir in [OBJECTS, META, packs::PACKS, QUARANTINE, TEMP, ROOTS] {
                 fs::create_dir_with_mode(&self.root.join(dir), mode)?;
             }
-            // Whoever makes it, all of them take this lock.
-            let lock = self.root.join(TEMP).join(UPKEEP);
-            if fs::metadata(&lock)?.is_none() && fs::create_new(&lock).is_ok() {
-                fs::set_mode(&lock, LOCK, None)?;
+            // Whoever makes them, all of them take these locks.
+            for name in [UPKEEP, USE] {
+                let lock = self.root.join(TEMP).join(name);
+                if fs::metadata(&lock)?.is_none() && fs::create_new(&lock).is_ok() {
+                    fs::set_mode(&lock, LOCK, None)?;
+                }
             }
             Ok(())
         };
@@ -86,10 +91,9 @@ impl Store {
     /// Notes that a clone uses this store, by the path of its git directory, so that a collection
     /// of garbage can ask it what it needs.
     pub fn register(&self, clone: &Path) -> Result<()> {
-        let mut text = clone.as_os_str().as_bytes().to_vec();
-        text.push(b'\n');
+        let (text, name) = root_name(clone);
         let dir = self.root.join(ROOTS);
-        let path = dir.join(Digest::of(&text).to_hex());
+        let path = dir.join(name);
         if fs::metadata(&path)?.is_some() {
             return Ok(());
         }
@@ -101,6 +105,34 @@ impl Store {
         };
         named().map_err(|error| self.denied(error))?;
         temp.persist(&path).map_err(|error| self.denied(error))
+    }
+
+    /// The git directories of the clones that use it: those that are registered, and the one that
+    /// it lies in, if it lies in one.
+    pub fn clones(&self) -> Result<BTreeSet<PathBuf>> {
+        let mut clones = BTreeSet::new();
+        let is_git = |dir: &&Path| dir.join("HEAD").is_file() && dir.join("objects").is_dir();
+        let around = self.root.ancestors().skip(1).find(is_git);
+        clones.extend(around.map(Path::to_path_buf));
+        let dir = self.root.join(ROOTS);
+        if fs::metadata(&dir)?.is_none() {
+            return Ok(clones);
+        }
+        for name in fs::list_dir(&dir)? {
+            if fs::is_temporary(&name) {
+                continue;
+            }
+            let text = fs::read(&dir.join(name))?;
+            let path = text.strip_suffix(b"\n").unwrap_or(&text);
+            clones.insert(PathBuf::from(OsStr::from_bytes(path)));
+        }
+        Ok(clones)
+    }
+
+    /// Forgets that a clone uses this store.
+    pub fn forget(&self, clone: &Path) -> Result<()> {
+        let path = self.root.join(ROOTS).join(root_name(clone).1);
+        Ok(fs::remove_file(&path)?)
     }
 
     /// How its directories are if it is one for a group, or should be one; `None` if not, or if
@@ -168,6 +200,14 @@ pub(super) fn denied(root: &Path, source: fs::Error) -> Error {
     }
 }
 
+/// What the file that registers a clone holds, and its name.
+fn root_name(clone: &Path) -> (Vec<u8>, String) {
+    let mut text = clone.as_os_str().as_bytes().to_vec();
+    text.push(b'\n');
+    let name = Digest::of(&text).to_hex();
+    (text, name)
+}
+
 fn flaw(path: PathBuf, stat: &Metadata, sharing: Sharing) -> Option<Flaw> {
     let (mode, group) = match stat.is_dir() {
         true => (sharing.mode, Some(sharing.group)),
@@ -226,6 +266,8 @@ mod tests {
         assert_eq!(names.len(), 1);
         let root = roots.join(&names[0]);
         assert_eq!(fs::read(&root).unwrap(), b"/some/clone/.git\n");
+        let clone = PathBuf::from("/some/clone/.git");
+        assert_eq!(store.clones().unwrap(), [clone].into());
         fs::set_mode(&root, 0o640, None).unwrap();
         fs::set_mode(&roots, 0o755, None).unwrap();
         let sharing = store.sharing(false).unwrap().unwrap();
@@ -235,6 +277,18 @@ mod tests {
         assert_eq!(store.mend(flaws), []);
         assert_eq!((mode(&roots), mode(&root)), (0o2775, 0o444));
         assert_eq!(store.flaws(sharing).unwrap(), []);
+        store.forget(Path::new("/some/clone/.git")).unwrap();
+        assert_eq!(store.clones().unwrap(), BTreeSet::new());
+    }
+
+    #[test]
+    fn a_store_in_a_clone_is_used_by_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let git = dir.path().join(".git");
+        fs::create_dir_all(&git.join("objects")).unwrap();
+        fs::write_new(&git.join("HEAD"), b"ref: refs/heads/main\n").unwrap();
+        let store = Store::open(&git.join("esker/store"));
+        assert_eq!(store.clones().unwrap(), [git].into());
     }
 
     #[test]

@@ -1,4 +1,7 @@
+mod local;
+
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::exit;
@@ -7,64 +10,89 @@ use super::{CliError, Exit, Ui, World};
 use crate::ops::gc::{Dropped, GcOptions, GcReport, Packs, gc};
 use crate::project::manifest::duration;
 
-/// Remove from a remote what nobody needs any more
+const DAY: u64 = 24 * 60 * 60;
+
+/// Remove what nobody needs any more, from the store or from a remote
 ///
-/// First shows what would go, and why, then asks for the name of the remote. Data that any
-/// snapshot on the remote needs stays. A snapshot is dropped only if it is of this project, 30
-/// days old, and of a commit that no branch, tag, reflog, stash or worktree leads to any more;
-/// commits that this clone never saw count as needed.
+/// First shows what would go, and why, then asks.
 ///
-/// Packs that nobody needs are condemned in one run and deleted in a later one, when the grace is
-/// over. Pushes and pulls may go on meanwhile; what one of them turns out to need is kept.
+/// In the store, everything stays that a record names: in any commit that a branch, tag, reflog,
+/// stash or worktree leads to, in an index, or in a workspace, of any clone that uses this store.
+/// So do results of the run cache for 30 days, and everything that was stored in the last 14.
+///
+/// On a remote, data stays that any snapshot there needs. A snapshot is dropped only if it is of
+/// this project, 30 days old, and of a commit that no branch, tag, reflog, stash or worktree leads
+/// to any more; commits that this clone never saw count as needed. Packs that nobody needs are
+/// condemned in one run and deleted in a later one, when the grace is over. Pushes and pulls may go
+/// on meanwhile; what one of them turns out to need is kept.
 ///
 /// Examples:
-///   esker gc --remote s3 --dry-run
+///   esker gc --dry-run
+///   esker gc                             (the store)
+///   esker gc --yes                       (without a terminal)
 ///   esker gc --remote s3
 ///   esker gc --remote s3 --confirm s3    (without a terminal)
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// The remote
+    /// The remote; without it, the store of this clone
     #[arg(short, long, value_name = "NAME")]
-    remote: String,
+    remote: Option<String>,
     /// Only say what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// Do it without asking; the name of the remote again
-    #[arg(long, value_name = "NAME")]
+    /// Do it without asking
+    #[arg(short, long, conflicts_with = "remote")]
+    yes: bool,
+    /// Leave alone what is younger than this: objects of the store 14d, packs of a remote, which a
+    /// push may be about to need, 7d
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    min_age: Option<Duration>,
+    /// Ask this clone no more what it needs: its git directory, as a refusal names it
+    #[arg(long, value_name = "CLONE", conflicts_with = "remote")]
+    forget: Vec<PathBuf>,
+    /// Go on although listings are damaged or missing: what only they name goes too
+    #[arg(long, conflicts_with = "remote")]
+    allow_missing: bool,
+    /// Do it on a remote without asking; the name of the remote again
+    #[arg(long, value_name = "NAME", requires = "remote")]
     confirm: Option<String>,
-    /// How long condemned packs stay, for pulls that are under way: 24h, 30m, 0s
+    /// How long condemned packs stay on a remote, for pulls that are under way: 24h, 30m, 0s
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_time)]
     grace: Duration,
-    /// Leave packs alone that are younger than this, since a push may be about to need them
-    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = parse_time)]
-    min_age: Duration,
     /// Also drop snapshots of commits that this clone does not know, if they are so many days
     /// old (30 at least)
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(30..))]
+    #[arg(requires = "remote")]
     forget_unknown: Option<u64>,
     /// Transfer so many objects at once
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", requires = "remote")]
     jobs: Option<usize>,
 }
 
 pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
-    let is_confirmed = args.confirm.as_deref() == Some(args.remote.as_str());
-    let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal() && !ui.json;
-    if !args.dry_run && !is_confirmed && !can_ask {
-        let flag = format!("--confirm {}", args.remote);
+    match &args.remote {
+        Some(remote) => run_remote(remote, args, ui, world),
+        None => local::run(args, ui, world),
+    }
+}
+
+fn run_remote(remote: &str, args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
+    let is_confirmed = args.confirm.as_deref() == Some(remote);
+    if !args.dry_run && !is_confirmed && !can_ask(ui) {
+        let flag = format!("--confirm {remote}");
         return Err(CliError::confirmation(
             "gc changes a remote that others use",
             &flag,
         ));
     }
     let mut is_refused = false;
-    let report = gc(world, &options(args), &mut |plan| {
+    let report = gc(world, &options(remote, args), &mut |plan| {
         if is_confirmed || !has_work(plan) {
             return true;
         }
         tell(ui, plan);
-        is_refused = !ask(&args.remote);
+        is_refused = ask("Type the name of the remote to go on: ") != remote;
         !is_refused
     })?;
     if ui.json {
@@ -81,12 +109,17 @@ pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliEr
     Ok(Exit::when(is_damaged, exit::DATA))
 }
 
-fn options(args: &Args) -> GcOptions {
+/// Whether somebody is there to be asked.
+fn can_ask(ui: &Ui) -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal() && !ui.json
+}
+
+fn options(remote: &str, args: &Args) -> GcOptions {
     GcOptions {
-        remote: Some(args.remote.clone()),
+        remote: Some(remote.to_owned()),
         jobs: args.jobs,
         grace: args.grace,
-        min_age: args.min_age,
+        min_age: args.min_age.unwrap_or(Duration::from_secs(7 * DAY)),
         forget_unknown: args.forget_unknown,
         dry_run: args.dry_run,
     }
@@ -96,11 +129,14 @@ fn has_work(plan: &GcReport) -> bool {
     plan.condemned.packs + plan.deleted.packs > 0 || !plan.dropped.is_empty()
 }
 
-/// Asks for the name of the remote, which nobody types by mistake.
-fn ask(remote: &str) -> bool {
-    let _ = write!(io::stderr(), "Type the name of the remote to go on: ");
+/// Asks a question; what was typed, or nothing.
+fn ask(question: &str) -> String {
+    let _ = write!(io::stderr(), "{question}");
     let mut line = String::new();
-    io::stdin().lock().read_line(&mut line).is_ok() && line.trim() == remote
+    match io::stdin().lock().read_line(&mut line) {
+        Ok(_) => line.trim().to_owned(),
+        Err(_) => String::new(),
+    }
 }
 
 fn tell(ui: &Ui, report: &GcReport) {

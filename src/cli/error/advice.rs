@@ -1,5 +1,7 @@
 //! What each error is called, how the program ends with it, and what to do about it.
 
+use std::path::Path;
+
 use super::super::exit::{BUG, CANNOT, DATA, INTERRUPTED, NO, REMOTE};
 use super::super::render;
 use super::{CliError, remote};
@@ -30,6 +32,7 @@ pub(super) fn advise(error: &Error) -> CliError {
         }
         Error::Interrupted => CliError::new("E0904", INTERRUPTED, text)
             .detail("what was finished is kept; run it again to go on"),
+        Error::CloneUnseen { .. } | Error::ListingsLost(_) => collecting_error(error, text),
         _ => own_error(error, text),
     }
 }
@@ -164,6 +167,36 @@ fn tracking_error(error: &Error, text: String) -> CliError {
         }
         Error::OwnFile(_) => CliError::new("E0306", CANNOT, text).hint("leave it to git"),
         _ => moving_error(error, text),
+    }
+}
+
+/// What `gc` refuses.
+fn collecting_error(error: &Error, text: String) -> CliError {
+    match error {
+        Error::CloneUnseen { clone, source } => unseen(clone, source, text),
+        _ => CliError::new("E0512", DATA, text)
+            .detail("which files they name is not known; nothing was removed")
+            .hint(
+                "bring them back: esker fsck --repair, or esker fetch --all-commits; \
+                 to go on without what only they name: esker gc --allow-missing",
+            ),
+    }
+}
+
+/// A clone that a collection must ask, and cannot.
+fn unseen(clone: &Path, source: &Error, text: String) -> CliError {
+    let error = CliError::new("E0513", CANNOT, text)
+        .detail("what it needs is not known; nothing was removed")
+        .detail(source.to_string());
+    let clone = clone.display();
+    match source {
+        Error::Git(git::Error::Owner { .. }) => error.hint(format!(
+            "if you trust it: git config --global --add safe.directory {clone}"
+        )),
+        _ => error.hint(format!(
+            "let somebody collect who may read it; if nobody uses it any more: \
+             esker gc --forget {clone}"
+        )),
     }
 }
 

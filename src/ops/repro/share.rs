@@ -93,6 +93,24 @@ impl Repro<'_> {
         }
     }
 
+    /// Lets a collection of the store have its turn while commands run, unless something is stored
+    /// that no record names yet.
+    pub(super) fn leave_store(&self) {
+        if self.unsaved.is_none() {
+            self.site.store.leave();
+        }
+    }
+
+    /// Takes the store again. After a collection nobody knows whether the bytes of what was moved
+    /// aside are still there, so it stays in the park.
+    pub(super) fn enter_store(&mut self) -> Result<()> {
+        if self.site.enter_store()? {
+            let parked = self.running.values_mut().flat_map(|run| &mut run.parked);
+            parked.for_each(|(_, saved)| *saved = false);
+        }
+        Ok(())
+    }
+
     /// Writes the record if it changed: at most twice a second, and at the end. A killed process
     /// loses nothing but these milliseconds, and the next run finds them in the run cache.
     pub(super) fn save(&mut self, now: bool) -> Result<()> {

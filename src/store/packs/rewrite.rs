@@ -31,6 +31,48 @@ impl Packs {
         self.replace(&mut state, &packs, copies)
     }
 
+    /// Writes one pack again without these objects; other packs may hold them still.
+    pub(in crate::store) fn write_without(
+        &self,
+        pack: PackId,
+        ids: &BTreeSet<ObjectId>,
+    ) -> Result<()> {
+        let mut state = self.state();
+        let copies = Copies::without(&self.unflushed, ids);
+        self.replace(&mut state, &BTreeSet::from([pack]), copies)
+    }
+
+    /// Removes packs with all that they hold.
+    pub(in crate::store) fn remove_whole(
+        &self,
+        packs: impl IntoIterator<Item = PackId>,
+    ) -> Result<()> {
+        let mut state = self.state();
+        for pack in packs {
+            state.open.remove(&pack);
+            fs::remove_file(&dir::path_of(&self.root, pack))?;
+        }
+        state.midx = None;
+        state.loaded(&self.root).map(|_| ())
+    }
+
+    /// The packs that are there, with their lengths and stats.
+    pub(in crate::store) fn present(&self) -> Result<Vec<(PackId, u64, fs::Metadata)>> {
+        let mut present = Vec::new();
+        for pack in dir::list(&self.root)? {
+            if let Some(stat) = fs::metadata(&dir::path_of(&self.root, pack))? {
+                present.push((pack, stat.len(), stat));
+            }
+        }
+        Ok(present)
+    }
+
+    /// What a pack says that it holds.
+    pub(in crate::store) fn entries_of(&self, pack: PackId) -> Result<Vec<Entry>> {
+        let index = dir::entries(&self.root, pack)?;
+        Ok(index.map_or_else(Vec::new, |index| index.entries().to_vec()))
+    }
+
     /// Puts what lies in some packs into new ones, after what is in those already. The old ones
     /// go when the disk has the new ones, whatever the durability: what they hold may be old.
     pub(super) fn replace(
