@@ -52,9 +52,9 @@ fn a_whole_store_is_well_at_every_depth() {
     insta::assert_snapshot!(sandbox.esker("fsck --data --quick"), @"
     exit: 2
     --- stderr
-    error: the argument '--data' cannot be used with '--quick'
+    error: the argument '--data[=<N%>]' cannot be used with '--quick'
 
-    Usage: esker fsck --data
+    Usage: esker fsck --data[=<N%>]
 
     For more information, try '--help'.
     ");

@@ -158,6 +158,11 @@ fn stress(sandbox: &Sandbox, env: &[(&str, &str)]) -> (Counts, Vec<String>) {
     let counts = Counts::default();
     let promised = Mutex::new(BTreeMap::new());
     let is_over = AtomicBool::new(false);
+    // Before the first push there is no remote to collect from.
+    sandbox.write("data/first", "first");
+    sandbox.ok("add data");
+    sandbox.commit("First");
+    sandbox.ok("push");
     for number in 0..8 {
         sandbox.git(&format!("clone --quiet . ../c{number}"));
     }
@@ -293,6 +298,13 @@ fn check_stress(sandbox: &Sandbox) {
         count(&counts.deleted),
         count(&counts.moved)
     );
+    #[expect(
+        clippy::print_stderr,
+        reason = "who calls it wants to know the numbers"
+    )]
+    {
+        eprintln!("{said}");
+    }
     assert_eq!(broken, Vec::<String>::new());
     assert!(count(&counts.deleted) >= 100, "{said}");
     assert!(count(&counts.moved) >= 10, "{said}");

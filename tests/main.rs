@@ -45,6 +45,8 @@ mod errors;
 mod execution;
 #[cfg(test)]
 mod fsck;
+#[cfg(test)]
+mod fsck_remote;
 #[cfg(feature = "failpoints")]
 #[cfg(test)]
 mod gc;

@@ -1,7 +1,12 @@
 //! `fsck`: whether the store holds what it should, whole. Damage is an answer, not an error.
 
 mod inspect;
+mod remote;
 mod repair;
+
+pub use remote::{Lost, Needer, RemoteFsckOptions, RemoteFsckReport, fsck_remote};
+
+pub use crate::remote::CheckDepth;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,16 +28,28 @@ pub struct FsckOptions {
 }
 
 /// How closely to look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Depth {
     /// Names and sizes.
     Quick,
     /// And every node of every tree, and all that they name.
     #[default]
     Trees,
-    /// And every byte.
-    Data,
+    /// And every byte of so many hundredths of the files.
+    Data(u8),
+}
+
+impl serde::Serialize for Depth {
+    fn serialize<S: serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Self::Quick => "quick",
+            Self::Trees => "trees",
+            Self::Data(_) => "data",
+        })
+    }
 }
 
 /// What was found.

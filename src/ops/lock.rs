@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::facts::read_values;
+use super::standing::standings;
 use super::status::{ReasonReport, StageState, StageStatus};
-use super::{Result, Site, World, content};
+use super::{Result, Site, Standing, World, content};
 use crate::fs;
 use crate::path::{DepPath, RelPath};
 use crate::pipeline::{self, Facts, Stage};
@@ -23,6 +24,12 @@ pub struct LockCheckReport {
     pub stages: Vec<StageStatus>,
     /// Stages that the lock records and `esker.toml` no longer has.
     pub gone: Vec<String>,
+    /// The remote that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote: Option<String>,
+    /// Paths that it does not hold whole.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub missing: BTreeMap<RelPath, Standing>,
 }
 
 /// What came of settling merge conflicts.
@@ -36,8 +43,9 @@ pub struct ResolveReport {
     pub mixed: Vec<String>,
 }
 
-/// Compares the lock with all that git holds. What is absent counts as recorded.
-pub fn lock_check(world: &World<'_>) -> Result<LockCheckReport> {
+/// Compares the lock with all that git holds. What is absent counts as recorded. A remote, if one is
+/// named (an empty name is the default), must hold all that the lock names.
+pub fn lock_check(world: &World<'_>, remote: Option<&str>) -> Result<LockCheckReport> {
     let site = Site::open(world)?;
     let lock = site.lock()?;
     let graph = site.graph(&lock)?;
@@ -78,8 +86,18 @@ pub fn lock_check(world: &World<'_>) -> Result<LockCheckReport> {
         .filter(|name| !graph.stages().contains_key(*name));
     let gone: Vec<String> = gone.cloned().collect();
     let _ = known.index.save(&site.layout.index());
+    let (remote, mut missing) = match remote {
+        Some(name) => {
+            let (name, standings) = standings(&site, name, &lock)?;
+            (Some(name), standings)
+        }
+        None => (None, BTreeMap::new()),
+    };
+    missing.retain(|_, standing| !standing.complete);
     Ok(LockCheckReport {
-        clean: stages.is_empty() && gone.is_empty(),
+        clean: stages.is_empty() && gone.is_empty() && missing.is_empty(),
+        remote,
+        missing,
         stages,
         gone,
     })

@@ -38,6 +38,7 @@ mod set;
 mod shared;
 mod site;
 pub mod stages;
+mod standing;
 pub mod status;
 pub mod undo;
 pub mod unprotect;
@@ -46,6 +47,7 @@ pub use content::Missing;
 pub use links::EditedReport;
 pub use set::SetParam;
 pub use site::{Site, World};
+pub use standing::{Standing, Travel};
 
 use crate::path::RelPath;
 use crate::workspace::Refusal;

@@ -1,12 +1,13 @@
 //! `push`: sends what commits need and nobody else has.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::content::{Missing, stored};
 use super::routes::{Destination, Routes};
 use super::{Error, Result, Site, World, shared};
 use crate::git::{Rev, Which};
-use crate::hash::{BlobId, TreeId};
+use crate::hash::{BlobId, PackId, TreeId};
 use crate::path::RelPath;
 use crate::project::{Lock, Recorded, RemoteSpec};
 use crate::remote::{Address, Content, PushOptions, Remote, Root, Wanted};
@@ -94,7 +95,13 @@ pub fn push(world: &World<'_>, options: &TransferOptions) -> Result<PushReport> 
     };
     let mut reports = Vec::new();
     for destination in routes.destinations(&site, options.remote.as_deref(), &all)? {
-        reports.push(push_to(&site, &destination, &locks, options)?);
+        reports.push(push_to(
+            &site,
+            &destination,
+            &locks,
+            options,
+            &HashSet::new(),
+        )?);
     }
     let mut report = reports.remove(0);
     report.others = reports;
@@ -107,12 +114,13 @@ pub fn push(world: &World<'_>, options: &TransferOptions) -> Result<PushReport> 
     Ok(report)
 }
 
-/// Sends what goes to one remote.
-fn push_to(
+/// Sends what goes to one remote, without relying on some of its packs. The caller holds the spool.
+pub(super) fn push_to(
     site: &Site<'_>,
     destination: &Destination<'_>,
     locks: &[(Lock, Option<Rev>)],
     options: &TransferOptions,
+    distrusted: &HashSet<PackId>,
 ) -> Result<PushReport> {
     let wanted = wanted(locks, destination)?;
     if wanted.is_empty() {
@@ -129,6 +137,7 @@ fn push_to(
             spool: &site.layout.spool(),
             memory: &site.layout.probes(),
             jobs: jobs(site, options.jobs),
+            distrusted,
             dry_run: options.dry_run,
         },
         site.world.progress,

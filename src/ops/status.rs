@@ -8,7 +8,8 @@ use super::content::{self, to_recorded};
 use super::diff::{DataChange, file_change};
 use super::facts::{Observer, entries_of};
 use super::routes::is_asked_for;
-use super::{EditedReport, Result, Site, World};
+use super::standing::standings;
+use super::{EditedReport, Result, Site, Standing, World};
 use crate::hash::{ContentId, TreeId};
 use crate::path::{DepPath, RelPath};
 use crate::pipeline::{self, Graph, Reason, ReasonKind, RunRecord, Stage};
@@ -34,6 +35,9 @@ pub struct StatusReport {
     /// not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub untracked: Option<Vec<String>>,
+    /// The remote that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote: Option<String>,
     /// The configured remotes.
     #[serde(skip)]
     pub remotes: Vec<String>,
@@ -46,6 +50,8 @@ pub struct StatusOptions {
     pub targets: Vec<String>,
     /// Also list what neither git nor esker knows.
     pub untracked: bool,
+    /// Also ask this remote; an empty name is the default.
+    pub remote: Option<String>,
     /// Ask the store about all data, not only about what is not in the workspace.
     pub store: bool,
 }
@@ -63,8 +69,11 @@ pub struct DataStatus {
     /// Whether the store has all of what the lock records; `None` if it was not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_store: Option<bool>,
-    /// Whether the remote has it; not asked here.
+    /// Whether the remote has it; `None` if it was not asked, or if this stays here.
     pub in_remote: Option<bool>,
+    /// What a push and a pull would move, if the remote was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote: Option<Standing>,
     /// The lock against HEAD's lock.
     pub head: HeadState,
     /// Whether it is brought only when it is named (`pull = false`).
@@ -222,6 +231,10 @@ pub fn status(world: &World<'_>, options: &StatusOptions) -> Result<StatusReport
     }
     data.extend(only_in_head(&head, &lock, &chosen));
     data.sort_by(|a, b| a.path.cmp(&b.path));
+    let remote = match &options.remote {
+        Some(name) => Some(ask_remote(&site, name, &lock, &mut data)?),
+        None => None,
+    };
     let mut stages = stage_statuses(&mut observer, &lock, &graph)?;
     stages.retain(|stage| chosen.has_stage(&stage.name));
     observer.save_index();
@@ -239,8 +252,19 @@ pub fn status(world: &World<'_>, options: &StatusOptions) -> Result<StatusReport
             true => Some(untracked(&site, &lock, &graph, &chosen)?),
             false => None,
         },
+        remote,
         remotes: site.manifest.remotes.keys().cloned().collect(),
     })
+}
+
+/// Notes how each path stands with a remote; yields the remote's name.
+fn ask_remote(site: &Site<'_>, name: &str, lock: &Lock, data: &mut [DataStatus]) -> Result<String> {
+    let (name, standings) = standings(site, name, lock)?;
+    for status in data {
+        status.remote = standings.get(&status.path).copied();
+        status.in_remote = status.remote.map(|standing| standing.complete);
+    }
+    Ok(name)
 }
 
 /// Explains one stage.
@@ -419,6 +443,7 @@ impl Sides<'_> {
             state,
             in_store: ask_store.then(saved),
             in_remote: None,
+            remote: None,
             head: head_state(&self.head, &path, recorded),
             on_demand: !is_asked_for(self.site, &path, &[]),
             changes,
@@ -459,6 +484,7 @@ fn only_in_head(head: &Lock, lock: &Lock, chosen: &Chosen) -> Vec<DataStatus> {
             state: DataState::Absent,
             in_store: Some(false),
             in_remote: None,
+            remote: None,
             head: HeadState::Deleted,
             on_demand: false,
             changes: Vec::new(),

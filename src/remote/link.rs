@@ -78,6 +78,12 @@ impl<'a> Link<'a> {
         damage.clone().into_iter().collect()
     }
 
+    /// Forgets what is not as it should be: it is looked at again.
+    pub(super) fn forget_damage(&self) {
+        let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+        damage.clear();
+    }
+
     pub(super) fn note_damage(&self, key: &str, reason: &str) {
         let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
         damage
@@ -243,6 +249,18 @@ impl<'a> Link<'a> {
         Ok((read.into_iter().collect(), dropped.collect()))
     }
 
+    /// Those of the snapshots that the log has not dropped which can be read.
+    pub(super) fn readable_snapshots(&self, log: &Log) -> Result<BTreeMap<SnapshotId, Snapshot>> {
+        let mut names = self.snapshot_names(layout::SNAPSHOTS)?;
+        names.retain(|(_, id)| !log.dropped.contains(id));
+        let read = self.map(names, |(key, id)| {
+            let object = layout::snapshot(key, id);
+            let read = self.hint(&object, |bytes| Snapshot::decode(key, id, bytes))?;
+            Ok(read.map(|snapshot| (id, snapshot)))
+        })?;
+        Ok(read.into_iter().flatten().collect())
+    }
+
     /// All packs that are there.
     pub(super) fn listed_packs(&self) -> Result<BTreeMap<PackId, Listed>> {
         let listed = self.transport().list(layout::PACKS)?.into_iter();
@@ -294,6 +312,11 @@ impl<'a> Link<'a> {
         };
         let index = self.index(&pack)?;
         Ok(index.map(|index| PackEntries::of(&pack, &index)))
+    }
+
+    /// Whether names can be listed.
+    pub(super) fn can_list(&self) -> bool {
+        self.transport().can_list()
     }
 
     /// Removes an object.

@@ -2,6 +2,7 @@
 //! and a fetch must bring. Unaware of the lock, the workspace and git.
 
 mod catalog;
+mod check;
 mod chunker;
 mod decode;
 mod fetch;
@@ -10,6 +11,7 @@ mod gc;
 mod layout;
 mod link;
 mod parallel;
+mod presence;
 mod probe;
 mod push;
 mod reads;
@@ -24,16 +26,20 @@ pub mod transport;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::hash::{BlobId, ObjectId, RunKey, TreeId};
+use crate::hash::{BlobId, ObjectId, PackId, RunKey, TreeId};
 use crate::path::RelPath;
 use crate::progress::{Interrupt, Progress};
 use crate::store::Store;
 
+pub use check::{CheckDepth, Checked};
 pub use gc::{Claim, CollectOptions, Collected, PackSize};
+pub use presence::{Lacks, Presence, lacks_here};
 #[cfg(feature = "failpoints")]
 pub use push::stop_validating;
+pub use walk::name_missing;
 
 use link::Link;
 use transport::Transport;
@@ -292,6 +298,8 @@ pub struct PushOptions<'a> {
     pub memory: &'a Path,
     /// How many transfers at once.
     pub jobs: usize,
+    /// Packs that count as if they were not there, since something is amiss with them.
+    pub distrusted: &'a HashSet<PackId>,
     /// Only plan.
     pub dry_run: bool,
 }
@@ -376,6 +384,36 @@ impl Remote {
     ) -> Result<Collected> {
         let link = Link::new(self, jobs, interrupt);
         gc::collect(&link, store, options, is_unneeded, approve, progress)
+    }
+
+    /// All that its index segments say it holds.
+    pub fn index(&self, jobs: usize, interrupt: &Interrupt) -> Result<Presence> {
+        let link = Link::new(self, jobs, interrupt);
+        Presence::of_index(&link)
+    }
+
+    /// Looks whether it holds what its snapshots need. Changes nothing.
+    pub fn check(
+        &self,
+        store: &Store,
+        depth: CheckDepth,
+        jobs: usize,
+        progress: &dyn Progress,
+        interrupt: &Interrupt,
+    ) -> Result<Checked> {
+        let link = Link::new(self, jobs, interrupt);
+        check::check(&link, store, depth, progress)
+    }
+
+    /// What it says that it holds, as far as these locks are concerned. No data is read.
+    pub fn presence(
+        &self,
+        locks: &[Vec<Root>],
+        jobs: usize,
+        interrupt: &Interrupt,
+    ) -> Result<Presence> {
+        let link = Link::new(self, jobs, interrupt);
+        Presence::look(&link, locks)
     }
 
     /// Brings what these roots need and the store lacks. The locks that they stand in, whole, say

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::hash::{BlobId, ObjectId, TreeId};
+use crate::hash::{BlobId, ObjectId, ObjectKind, TreeId};
 use crate::path::RelPath;
 use crate::store::{self, Store};
 use crate::tree::{self, Entry, Tree};
@@ -76,7 +76,7 @@ fn read_node(store: &Store, id: TreeId) -> Result<Option<Vec<u8>>> {
 
 /// Says at which paths of these roots the given objects are missed. An object that no readable
 /// tree names is told at the root that must hold it.
-pub(super) fn name_missing(
+pub fn name_missing(
     store: &Store,
     roots: &[Root],
     missing: &HashSet<ObjectId>,
@@ -116,8 +116,26 @@ fn missing_in_tree(
             }
             _ => None,
         });
-        return found.collect();
+        let mut found: Vec<_> = found.collect();
+        if missing.iter().any(|id| id.kind == ObjectKind::Node) {
+            let is_node = |(_, id): &(_, ObjectId)| id.kind == ObjectKind::Node;
+            found.extend(
+                missing_below(store, root, missing)
+                    .into_iter()
+                    .filter(is_node),
+            );
+        }
+        return found;
     }
+    missing_below(store, root, missing)
+}
+
+/// The same without paths, as far as listings can be read.
+fn missing_below(
+    store: &Store,
+    root: TreeId,
+    missing: &HashSet<ObjectId>,
+) -> Vec<(Option<RelPath>, ObjectId)> {
     let mut seen = HashSet::new();
     let mut found = Vec::new();
     let _unreadable = walk_tree(

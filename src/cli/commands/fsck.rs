@@ -1,32 +1,48 @@
+mod remote;
+
 use super::super::exit;
 use super::super::render;
 use super::super::ui::Tone;
 use super::everywhere::Everywhere;
 use super::{CliError, Exit, Ui, World};
 use crate::ops::fsck::{
-    Depth, FsckOptions, FsckReport, Kind, Problem, Record, Source, State, fsck,
+    CheckDepth, Depth, FsckOptions, FsckReport, Kind, Problem, Record, RemoteFsckOptions, Source,
+    State, fsck,
 };
 
-/// Check that the store holds what it should, whole
+/// Check that the store, or a remote, holds what it should, whole
 ///
 /// Reads every listing and looks for everything that `esker.lock`, the last commit's lock and the
 /// workspace need. A damaged object is moved to the store's quarantine and named, with who needs
 /// it. Ends with 3 if anything is damaged or missing, and could not be repaired.
 ///
+/// With `--remote` it looks at a remote instead: whether its packs hold, readable, all that its
+/// snapshots need, whoever pushed them. What is lost is named with who needs it and where a good
+/// copy is; `--repair` pushes what the store still has once more. Nothing is removed there.
+///
 /// Examples:
 ///   esker fsck
 ///   esker fsck --data             (reads every byte)
 ///   esker fsck --data --repair    (and brings back what the workspace or a remote still has)
+///   esker fsck --remote=s3        (reads every listing on the remote `s3`)
+///   esker fsck --remote --data=5% (and a twentieth of the packs on the default remote)
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
+    /// Look at a remote, by default the default one
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "")]
+    remote: Option<String>,
     /// Look at names and sizes only
     #[arg(long, conflicts_with = "data")]
     quick: bool,
-    /// Read every object and compare it with its hash
-    #[arg(long)]
-    data: bool,
-    /// Bring back what is damaged or missing, from the workspace or the default remote
+    /// Read every object and compare it with its hash; with a percentage, so much of them, drawn
+    /// by chance
+    #[arg(long, value_name = "N%", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "100%", value_parser = parse_percent)]
+    data: Option<u8>,
+    /// Bring back what is damaged or missing: from the workspace or the default remote; on a
+    /// remote, from the store
     #[arg(long)]
     repair: bool,
     #[command(flatten)]
@@ -34,9 +50,25 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
+    if let Some(remote) = &args.remote {
+        let depth = match (args.quick, args.data) {
+            // What is lost is known only then.
+            (true, _) if args.repair => CheckDepth::Listings,
+            (true, _) => CheckDepth::Quick,
+            (_, Some(percent)) => CheckDepth::Data(percent),
+            _ => CheckDepth::Listings,
+        };
+        let (remote, repair) = (remote.clone(), args.repair);
+        let options = RemoteFsckOptions {
+            remote,
+            depth,
+            repair,
+        };
+        return remote::run(&options, ui, world);
+    }
     let depth = match (args.quick, args.data) {
         (true, _) => Depth::Quick,
-        (_, true) => Depth::Data,
+        (_, Some(percent)) => Depth::Data(percent),
         _ => Depth::Trees,
     };
     let repair = args.repair;
@@ -122,7 +154,8 @@ fn summary(report: &FsckReport) -> String {
     let looked = match report.depth {
         Depth::Quick => "names and sizes",
         Depth::Trees => "listings read",
-        Depth::Data => "every byte read",
+        Depth::Data(100) => "every byte read",
+        Depth::Data(_) => "a part of the bytes read",
     };
     let mut parts = Vec::new();
     for (n, word) in [
@@ -140,4 +173,11 @@ fn summary(report: &FsckReport) -> String {
     };
     let size = render::size(report.bytes);
     format!("Checked {objects}, {size} ({looked}): {verdict}")
+}
+
+/// `5%`, `5`.
+fn parse_percent(text: &str) -> Result<u8, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse().ok();
+    let number = number.filter(|number| (1..=100).contains(number));
+    number.ok_or_else(|| format!("`{text}` is not between 1% and 100%"))
 }

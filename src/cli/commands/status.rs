@@ -19,6 +19,10 @@ pub(crate) struct Args {
     /// Exit with 1 if anything is changed or would run (data that is merely absent is no change)
     #[arg(long)]
     check: bool,
+    /// Also ask a remote, by default the default one, what a push and a pull would move
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "")]
+    remote: Option<String>,
     /// Also list what neither git nor esker knows, one line a directory
     #[arg(short, long)]
     untracked: bool,
@@ -30,6 +34,7 @@ pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliEr
     let options = StatusOptions {
         targets: args.targets.clone(),
         untracked: args.untracked,
+        remote: args.remote.clone(),
         // People see it of absent data alone; programs are told of all.
         store: ui.json,
     };
@@ -62,6 +67,9 @@ fn show(ui: &Ui, report: &StatusReport) -> Result<(), CliError> {
     show_data(ui, &report.data)?;
     if let Some(untracked) = &report.untracked {
         show_untracked(ui, untracked)?;
+    }
+    if let Some(remote) = &report.remote {
+        show_remote(ui, remote, &report.data)?;
     }
     if report.remotes.is_empty() {
         ui.answer("Remote: none configured")?;
@@ -150,6 +158,43 @@ fn show_data(ui: &Ui, data: &[DataStatus]) -> Result<(), CliError> {
             "Lock:   not committed: {}",
             uncommitted.join(", ")
         ))?;
+    }
+    Ok(())
+}
+
+/// What a push and a pull would move, path by path.
+fn show_remote(ui: &Ui, remote: &str, data: &[DataStatus]) -> Result<(), CliError> {
+    let standings = data
+        .iter()
+        .filter_map(|data| Some((&data.path, data.remote?)));
+    let open: Vec<_> = standings
+        .filter(|(_, standing)| !standing.complete || standing.pull.files > 0)
+        .collect();
+    if open.is_empty() {
+        return ui.answer(&format!("Remote: `{remote}` and the store have everything"));
+    }
+    ui.answer(&format!("Remote: `{remote}`"))?;
+    for (path, standing) in open {
+        let amounts = [
+            (standing.push, "to push"),
+            (standing.pull, "to pull"),
+            (standing.lost, "neither here nor there"),
+        ];
+        let texts = amounts.iter().filter(|(travel, _)| travel.files > 0);
+        let texts = texts.map(|(travel, what)| {
+            let files = render::count(travel.files, "file");
+            format!("{files} ({}) {what}", render::size(travel.bytes))
+        });
+        let mut texts: Vec<String> = texts.collect();
+        if texts.is_empty() {
+            texts.push("its listing to push".to_owned());
+        }
+        let mark = match standing.complete {
+            true => "↓",
+            false => "↑",
+        };
+        let mark = ui.paint_answer(Tone::Warning, mark);
+        ui.answer(&format!("  {mark} {path}  {}", texts.join(", ")))?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::super::{Error, Result, Site};
 use super::{Depth, Need, Problems, Record, State, note, note_damage};
-use crate::fs::Context;
+use crate::fs::{self, Context};
 use crate::hash::{BlobId, Digest, Hasher, ObjectId, ObjectKind, TreeId};
 use crate::path::RelPath;
 use crate::progress::{Event, Work};
@@ -31,8 +31,9 @@ pub(super) struct Inspected {
 /// Looks as closely as asked for.
 pub(super) fn inspect(site: &Site<'_>, depth: Depth, needs: &[Need]) -> Result<Inspected> {
     let objects = site.store.list()?;
-    let is_read = |kind| match kind {
-        ObjectKind::Blob => depth == Depth::Data,
+    let is_read = |kind| match (kind, depth) {
+        (ObjectKind::Blob, Depth::Data(percent)) => is_drawn(percent),
+        (ObjectKind::Blob, _) => false,
         _ => depth >= Depth::Trees,
     };
     let to_read: Vec<(ObjectId, u64)> = objects
@@ -51,6 +52,11 @@ pub(super) fn inspect(site: &Site<'_>, depth: Depth, needs: &[Need]) -> Result<I
         read: to_read.len() as u64,
         problems,
     })
+}
+
+/// Whether chance picks something that it picks so many times of a hundred.
+fn is_drawn(percent: u8) -> bool {
+    percent >= 100 || u64::from_le_bytes(fs::random_bytes()) % 100 < u64::from(percent)
 }
 
 /// Reads objects whole; yields those that are damaged, with what their bytes hash to.

@@ -14,27 +14,44 @@ use crate::remote::{Result, layout};
 use super::log::Log;
 
 /// A remote, as far as a collection needs to know it.
-pub(super) struct Look {
-    pub(super) log: Log,
+pub(in crate::remote) struct Look {
+    pub(in crate::remote) log: Log,
     /// When each record of the log was written, in seconds since 1970.
-    pub(super) written: BTreeMap<u64, u64>,
+    pub(in crate::remote) written: BTreeMap<u64, u64>,
     /// The snapshots that are not dropped.
-    pub(super) snapshots: BTreeMap<SnapshotId, Snapshot>,
+    pub(in crate::remote) snapshots: BTreeMap<SnapshotId, Snapshot>,
     /// The dropped ones that still lie there: their keys.
-    pub(super) dropped: Vec<String>,
-    pub(super) packs: BTreeMap<PackId, Listed>,
+    pub(in crate::remote) dropped: Vec<String>,
+    pub(in crate::remote) packs: BTreeMap<PackId, Listed>,
     /// What the packs hold.
-    pub(super) catalog: Catalog,
+    pub(in crate::remote) catalog: Catalog,
     /// Segments that list no pack which is there: their keys.
-    pub(super) hollow: Vec<String>,
+    pub(in crate::remote) hollow: Vec<String>,
 }
 
 impl Look {
-    pub(super) fn take(link: &Link<'_>) -> Result<Self> {
+    pub(in crate::remote) fn take(link: &Link<'_>) -> Result<Self> {
         let mut log = Log::default();
         link.read_log(&mut log)?;
-        let written = link.log_times()?;
         let (snapshots, dropped) = link.live_snapshots(&log)?;
+        Self::of(link, log, snapshots, dropped)
+    }
+
+    /// The same for who changes nothing: a snapshot that cannot be read is noted.
+    pub(in crate::remote) fn take_readable(link: &Link<'_>) -> Result<Self> {
+        let mut log = Log::default();
+        link.read_log(&mut log)?;
+        let snapshots = link.readable_snapshots(&log)?;
+        Self::of(link, log, snapshots, Vec::new())
+    }
+
+    fn of(
+        link: &Link<'_>,
+        log: Log,
+        snapshots: BTreeMap<SnapshotId, Snapshot>,
+        dropped: Vec<String>,
+    ) -> Result<Self> {
+        let written = link.log_times()?;
         // Packs are put before the segment that lists them. So a segment that was there before the
         // packs were listed, and lists none of these, lists what is gone.
         let segments = link.segments_by_key()?;
@@ -53,13 +70,13 @@ impl Look {
     }
 
     /// Where an object lies, in packs that nobody condemned.
-    pub(super) fn good_places(&self, id: ObjectId) -> impl Iterator<Item = &Located> {
+    pub(in crate::remote) fn good_places(&self, id: ObjectId) -> impl Iterator<Item = &Located> {
         let places = self.catalog.find(id).iter();
         places.filter(|place| !self.log.condemns(self.catalog.pack(place).id))
     }
 
     /// The condemned packs that still lie there.
-    pub(super) fn condemned(&self) -> impl Iterator<Item = (PackId, &Listed)> {
+    pub(in crate::remote) fn condemned(&self) -> impl Iterator<Item = (PackId, &Listed)> {
         let packs = self.packs.iter();
         packs.filter_map(|(id, listed)| self.log.condemns(*id).then_some((*id, listed)))
     }
@@ -98,6 +115,6 @@ impl Look {
 type Segment = (String, Vec<PackEntries>);
 
 /// The key of a pack, for messages.
-pub(super) fn key_of(pack: PackId) -> String {
+pub(in crate::remote) fn key_of(pack: PackId) -> String {
     layout::pack(pack)
 }

@@ -59,7 +59,7 @@ pub(super) fn missing(look: &Look, live: &HashSet<ObjectId>) -> Vec<ObjectId> {
     missing
 }
 
-fn recipe_of(file: BlobId) -> ObjectId {
+pub(in crate::remote) fn recipe_of(file: BlobId) -> ObjectId {
     ObjectId::new(ObjectKind::RecipeRoot, file.0)
 }
 
@@ -151,7 +151,7 @@ impl Marking<'_> {
 }
 
 /// Reads objects, each from the first place that really has it.
-fn read_any(
+pub(in crate::remote) fn read_any(
     link: &Link<'_>,
     look: &Look,
     ids: Vec<ObjectId>,

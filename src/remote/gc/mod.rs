@@ -7,8 +7,8 @@
 //! `model` checks this in every order of requests; `docs/design/` tells why it is so.
 
 pub(super) mod log;
-mod look;
-mod mark;
+pub(super) mod look;
+pub(super) mod mark;
 #[cfg(test)]
 mod model;
 mod plan;

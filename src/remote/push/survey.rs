@@ -43,7 +43,7 @@ impl Survey {
     pub(super) fn take(task: &Task<'_>, spool: &Spool, log: &Log) -> Result<Self> {
         let link = task.link;
         let mut packs = link.packs()?;
-        packs.retain(|pack, _| !log.condemns(*pack));
+        packs.retain(|pack, _| !log.condemns(*pack) && !task.options.distrusted.contains(pack));
         let there = |id: PackId, size: u64| packs.get(&id) == Some(&size);
         let mut bases = link.snapshots_of(keys(task), log)?;
         bases.retain(|base| base.packs.iter().all(|pack| there(pack.id, pack.size)));

@@ -69,6 +69,7 @@ fn an_interrupt_is_a_clean_error() {
         spool: &here.spool(),
         memory: &here.memory(),
         jobs: 4,
+        distrusted: &HashSet::new(),
         dry_run: false,
     };
     let before = remote.keys("");

@@ -104,6 +104,7 @@ impl Clone {
             spool: &self.spool(),
             memory: &self.memory(),
             jobs: 4,
+            distrusted: &HashSet::new(),
             dry_run,
         };
         remote.push(&self.store, &wanted, &options, &Silent, &Interrupt::new())
@@ -121,6 +122,7 @@ impl Clone {
             spool: &self.spool(),
             memory: &self.memory(),
             jobs: 1,
+            distrusted: &HashSet::new(),
             dry_run: false,
         };
         remote.push(&self.store, &[wanted], &options, &Silent, &Interrupt::new())
