@@ -37,7 +37,9 @@ pub fn update<E: From<Error>>(
     let mut old = Outline::read(root, load)?;
     check_places(&mut old, changes)?;
     let mut nodes = Vec::new();
-    let known = old.ids();
+    let mut known = old.ids();
+    // That of an empty tree is neither a leaf nor above one.
+    known.insert(root);
     let mut keep = |id: TreeId, bytes: Vec<u8>| {
         if !known.contains(&id) {
             nodes.push((id, bytes));

@@ -4,7 +4,7 @@
 //! workspace, of any clone that uses the store; and results that are young. All else that is old
 //! enough goes. The plan is made beside others; for the act itself the store is held alone and all is
 //! looked at once more, so that what somebody has begun to need meanwhile stays.
-//! `docs/design/0009-local-garbage-collection.md` tells why.
+//! `docs/design/0008-local-garbage-collection.md` tells why.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;

@@ -131,6 +131,11 @@ fn check_update(old: &Tree, changes: &Changes) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+#[test]
+fn an_empty_tree_that_stays_empty_has_no_new_node() {
+    check_update(&Tree::default(), &Changes::new()).unwrap();
+}
+
 proptest! {
     #[test]
     fn decoding_inverts_encoding(tree in any_tree()) {
