@@ -291,3 +291,39 @@ fn damage_in_a_store_that_cannot_be_written_is_not_called_repaired() {
     assert_eq!(report["problems"][0]["needed_by"][0], "data/a");
     assert_eq!(report["repaired"], 0);
 }
+
+#[test]
+fn a_pack_that_would_be_lost_with_the_index_over_all_is_named_and_written_again() {
+    let sandbox = Sandbox::project();
+    sandbox.sh("mkdir data && for n in $(seq 300); do echo $n > data/$n; done");
+    sandbox.ok("add data");
+    let pack = sandbox.sh("ls .git/esker/store/packs/*.pack");
+    let pack = pack.trim();
+    sandbox.sh(&format!(
+        "chmod +w {pack} && printf x | dd of={pack} bs=1 conv=notrunc seek=$(($(stat -c %s {pack}) - 1)) 2> /dev/null"
+    ));
+    assert_eq!(sandbox.esker("fsck").code, 0, "nobody looked");
+    let name: String = std::path::Path::new(pack)
+        .file_name()
+        .and_then(|name| name.to_str())
+        .map(|name| name.chars().take(16).collect())
+        .unwrap();
+    let masked = |args: &str| sandbox.esker(args).to_string().replace(&name, "[PACK]");
+    insta::assert_snapshot!(masked("fsck --data"), @"
+    exit: 3
+    --- stdout
+      ! pack [PACK]…  its own list of what it holds is damaged
+    Checked 301 objects, 12.2 KiB (every byte read): 1 badly listed
+    --- stderr
+    next: esker fsck --data --repair
+    ");
+    insta::assert_snapshot!(masked("fsck --data --repair"), @"
+    exit: 0
+    --- stdout
+      ✓ pack [PACK]…  its own list of what it holds is damaged; written again
+    Checked 301 objects, 12.2 KiB (every byte read): 1 badly listed
+    ");
+    assert_eq!(sandbox.esker("fsck --data").code, 0);
+    sandbox.sh("rm .git/esker/store/packs/midx");
+    sandbox.ok("fsck --data");
+}

@@ -71,6 +71,12 @@ pub struct FsckReport {
     pub repaired: u64,
     /// Each of them.
     pub problems: Vec<Problem>,
+    /// Packs of which the own list of what they hold is damaged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub packs: Vec<String>,
+    /// Whether these were written again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub packs_rewritten: bool,
     /// Paths recorded with the hashes of another tool, which the store does not know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unchecked: Vec<RelPath>,
@@ -79,7 +85,8 @@ pub struct FsckReport {
 impl FsckReport {
     /// Whether all is well, or well again.
     pub fn is_clean(&self) -> bool {
-        self.damaged + self.missing == self.repaired
+        let has_lists = self.packs.is_empty() || self.packs_rewritten;
+        self.damaged + self.missing == self.repaired && has_lists
     }
 }
 
@@ -171,6 +178,14 @@ pub fn fsck(world: &World<'_>, options: FsckOptions) -> Result<FsckReport> {
     if options.repair && !found.problems.is_empty() {
         repair::repair(&site, &needs, &mut found.problems)?;
     }
+    let packs = match options.depth {
+        Depth::Data(_) => site.store.badly_listed()?,
+        _ => BTreeSet::new(),
+    };
+    let packs_rewritten = options.repair && !packs.is_empty();
+    if packs_rewritten {
+        site.store.write_again(&packs)?;
+    }
     let mut problems: Vec<Problem> = found.problems.into_values().collect();
     problems.sort_by(|one, other| one.needed_by.cmp(&other.needed_by));
     let count = |test: &dyn Fn(&Problem) -> bool| problems.iter().filter(|p| test(p)).count();
@@ -183,6 +198,8 @@ pub fn fsck(world: &World<'_>, options: FsckOptions) -> Result<FsckReport> {
         missing: count(&|problem| problem.state == State::Missing) as u64,
         repaired: count(&|problem| problem.repaired.is_some()) as u64,
         problems,
+        packs: packs.iter().map(ToString::to_string).collect(),
+        packs_rewritten,
         unchecked,
     })
 }

@@ -56,13 +56,7 @@ impl Frame {
         } else {
             (Codec::Zstd, packed)
         };
-        let entry = Entry {
-            id,
-            stored_len: as_u32(bytes.len()),
-            raw_len,
-            codec,
-            crc: crc32c::crc32c(&bytes),
-        };
+        let entry = Entry::new(id, codec, raw_len, &bytes);
         Ok(Self { entry, bytes })
     }
 }
@@ -105,12 +99,17 @@ impl Entry {
     /// The entry of an object of at most 4 MiB that is kept as it is. The caller vouches that
     /// `raw` is what `id` names.
     pub fn raw(id: ObjectId, raw: &[u8]) -> Self {
+        Self::new(id, Codec::Raw, as_u32(raw.len()), raw)
+    }
+
+    /// The entry of an object that is kept as these bytes.
+    pub fn new(id: ObjectId, codec: Codec, raw_len: u32, bytes: &[u8]) -> Self {
         Self {
             id,
-            stored_len: as_u32(raw.len()),
-            raw_len: as_u32(raw.len()),
-            codec: Codec::Raw,
-            crc: crc32c::crc32c(raw),
+            stored_len: as_u32(bytes.len()),
+            raw_len,
+            codec,
+            crc: crc32c::crc32c(bytes),
         }
     }
 

@@ -5,11 +5,12 @@
 //! in a new pack stays where it was until the disk has the pack, so that it may be stopped anywhere
 //! and done by several processes at once.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::{OBJECTS, Result, Store, TEMP};
 use crate::fs::{self, LinkKind, LockGuard};
-use crate::hash::{BlobId, Digest};
+use crate::hash::{BlobId, Digest, PackId};
 use crate::pack::{MAX_ENTRIES, TARGET_LEN};
 
 /// The small objects in these of the 256 directories are counted, since ids are spread evenly.
@@ -47,6 +48,17 @@ impl Store {
             fs::remove_file(&object.path)?;
         }
         Ok(())
+    }
+
+    /// The packs that are whole by the index over all packs alone: their own lists of what they hold are
+    /// damaged.
+    pub fn badly_listed(&self) -> Result<BTreeSet<PackId>> {
+        self.packs.badly_listed()
+    }
+
+    /// Writes packs again, each with a list of what it holds.
+    pub fn write_again(&self, packs: &BTreeSet<PackId>) -> Result<()> {
+        self.packs.write_again(packs)
     }
 
     /// Objects that belong into a pack, of which there is one at most; none while they are few.

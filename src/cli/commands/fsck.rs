@@ -78,7 +78,10 @@ pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliEr
     } else {
         tell(ui, &report)?;
         if !report.is_clean() && !repair {
-            ui.next("esker fsck --repair");
+            ui.next(match report.packs.is_empty() {
+                true => "esker fsck --repair",
+                false => "esker fsck --data --repair",
+            });
         }
     }
     Ok(Exit::when(!report.is_clean(), exit::DATA))
@@ -94,6 +97,16 @@ fn tell(ui: &Ui, report: &FsckReport) -> Result<(), CliError> {
             None => ui.paint_answer(Tone::Bad, "!"),
         };
         ui.answer(&format!("  {mark} {}", describe(problem, is_blind)))?;
+    }
+    for pack in &report.packs {
+        let (mark, end) = match report.packs_rewritten {
+            true => (ui.paint_answer(Tone::Good, "✓"), "; written again"),
+            false => (ui.paint_answer(Tone::Bad, "!"), ""),
+        };
+        ui.answer(&format!(
+            "  {mark} pack {}…  its own list of what it holds is damaged{end}",
+            &pack[..16]
+        ))?;
     }
     for path in &report.unchecked {
         ui.answer(&format!(
@@ -160,6 +173,7 @@ fn summary(report: &FsckReport) -> String {
     let mut parts = Vec::new();
     for (n, word) in [
         (report.damaged, "damaged"),
+        (report.packs.len() as u64, "badly listed"),
         (report.missing, "missing"),
         (report.repaired, "repaired"),
     ] {

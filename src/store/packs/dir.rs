@@ -129,20 +129,32 @@ pub(super) fn written<T>(unflushed: &Unflushed, result: pack::Result<T>) -> Resu
 
 /// What a pack says it holds; `None` if it is gone. One that is no pack goes to the quarantine.
 pub(super) fn entries(root: &Path, pack: PackId) -> Result<Option<Index>> {
+    let index = own_index(root, pack)?;
+    if index.is_none() {
+        set_aside(root, pack);
+    }
+    Ok(index)
+}
+
+/// What a pack says it holds; `None` if it is gone, or its list cannot be read.
+pub(super) fn own_index(root: &Path, pack: PackId) -> Result<Option<Index>> {
     let path = path_of(root, pack);
     let file = match File::open(&path) {
         Err(error) if fs::is_missing(&error) => return Ok(None),
         file => file.context("open", &path)?,
     };
     let length = file.metadata().context("look at", &path)?.len();
-    if let Some(index) = read_index(&file, &path, length)? {
-        return Ok(Some(index));
-    }
+    read_index(&file, &path, length)
+}
+
+/// Moves a pack to the quarantine. Where nothing can be moved, it stays and is passed over every time.
+pub(super) fn set_aside(root: &Path, pack: PackId) {
+    let path = path_of(root, pack);
     let aside = root.join(QUARANTINE);
-    // Where nothing can be moved, the pack stays and is passed over every time.
-    let _ = fs::create_dir_all(&aside)
-        .and_then(|()| fs::rename(&path, &aside.join(format!("{pack}{EXTENSION}"))));
-    Ok(None)
+    if path.exists() {
+        let _ = fs::create_dir_all(&aside)
+            .and_then(|()| fs::rename(&path, &aside.join(format!("{pack}{EXTENSION}"))));
+    }
 }
 
 fn read_index(file: &File, path: &Path, length: u64) -> Result<Option<Index>> {

@@ -1,12 +1,14 @@
 //! Writing packs again: without what is removed, and several small ones as one.
 
 use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
 
 use super::dir::{self, PackFile};
+use super::midx::Row;
 use super::{Packs, State};
 use crate::fs;
 use crate::hash::{ObjectId, PackId};
-use crate::pack::{self, Entry, TARGET_LEN};
+use crate::pack::{self, Entry, Index, TARGET_LEN};
 use crate::store::Result;
 use crate::store::unflushed::Unflushed;
 
@@ -96,23 +98,67 @@ impl Packs {
 
     /// A frame that is damaged is left out, and its bytes are in the quarantine.
     fn copy_frames(&self, state: &mut State, pack: PackId, copies: &mut Copies<'_>) -> Result<()> {
-        let index = dir::entries(&self.root, pack)?;
-        let (Some(index), Some(file)) = (index, state.file(&self.root, pack)?) else {
+        let rows = state.rows_of(&self.root, pack)?;
+        let Some(file) = state.file(&self.root, pack)? else {
             return Ok(());
         };
-        for (offset, entry) in index.located() {
-            let place = (pack, offset as u32);
-            if state.damaged.contains(&place) || copies.done.contains(&entry.id) {
+        for row in rows {
+            let place = (pack, row.offset);
+            if state.damaged.contains(&place) || copies.done.contains(&row.id) {
                 continue;
             }
-            let bytes = super::read_range(&self.root, pack, &file, offset, entry.stored_len)?;
-            if pack::unpack(entry.id, entry.codec, entry.raw_len, &bytes).is_ok() {
-                copies.add(*entry, &bytes)?;
+            let offset = u64::from(row.offset);
+            let bytes = super::read_range(&self.root, pack, &file, offset, row.stored_len)?;
+            if pack::unpack(row.id, row.codec, row.raw_len, &bytes).is_ok() {
+                let entry = Entry::new(row.id, row.codec, row.raw_len, &bytes);
+                copies.add(entry, &bytes)?;
             } else {
-                dir::quarantine_frame(&self.root, entry.id, pack, place.1, &bytes);
+                dir::quarantine_frame(&self.root, row.id, pack, row.offset, &bytes);
             }
         }
         Ok(())
+    }
+
+    /// The packs whose own lists lack what the index over all packs knows of them: were that index
+    /// lost, so would be what they hold.
+    pub(in crate::store) fn badly_listed(&self) -> Result<BTreeSet<PackId>> {
+        let mut state = self.state();
+        let (midx, _) = state.loaded(&self.root)?;
+        let list = |pack: &PackId| -> Result<HashSet<(ObjectId, u64)>> {
+            let index = dir::own_index(&self.root, *pack)?;
+            let located = index.iter().flat_map(Index::located);
+            Ok(located.map(|(offset, entry)| (entry.id, offset)).collect())
+        };
+        let lists: Vec<_> = midx.packs().iter().map(list).collect::<Result<_>>()?;
+        let lacks = |row: &Row| !lists[row.pack as usize].contains(&(row.id, row.offset.into()));
+        let lacking = midx.rows().filter(lacks);
+        Ok(lacking.map(|row| midx.packs()[row.pack as usize]).collect())
+    }
+
+    /// Writes packs again, each with a list of what it holds.
+    pub(in crate::store) fn write_again(&self, packs: &BTreeSet<PackId>) -> Result<()> {
+        let mut state = self.state();
+        let copies = Copies::without(&self.unflushed, &BTreeSet::new());
+        self.replace(&mut state, packs, copies)
+    }
+}
+
+impl State {
+    /// What a pack holds: as it says itself, or else as the index over all packs knows it. One of
+    /// which neither knows anything goes to the quarantine.
+    fn rows_of(&mut self, root: &Path, pack: PackId) -> Result<Vec<Row>> {
+        if let Some(index) = dir::own_index(root, pack)? {
+            let located = index.located();
+            let rows = located.filter_map(|(offset, entry)| Row::of(0, offset, entry));
+            return Ok(rows.collect());
+        }
+        let (midx, _) = self.loaded(root)?;
+        let is_here = |row: &Row| midx.packs()[row.pack as usize] == pack;
+        let rows: Vec<Row> = midx.rows().filter(is_here).collect();
+        if rows.is_empty() {
+            dir::set_aside(root, pack);
+        }
+        Ok(rows)
     }
 }
 

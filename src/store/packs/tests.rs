@@ -228,6 +228,31 @@ fn an_index_that_is_lost_or_damaged_is_built_again() {
 }
 
 #[test]
+fn a_pack_whose_own_list_is_damaged_is_found_and_written_again() {
+    for write_again in [true, false] {
+        let (place, ids) = Place::with_pack();
+        assert!(place.store.badly_listed().unwrap().is_empty());
+        let pack = *dir::list(&place.path("")).unwrap().first().unwrap();
+        let path = dir::path_of(&place.path(""), pack);
+        overwrite(&path, |bytes| *bytes.last_mut().unwrap() ^= 1);
+        let store = place.reopened();
+        assert_eq!(store.badly_listed().unwrap(), [pack].into());
+        let mut left = &ids[..];
+        if write_again {
+            store.write_again(&[pack].into()).unwrap();
+        } else {
+            // Whatever writes a pack again mends it.
+            store.remove(&[ids[299].into()].into()).unwrap();
+            left = &ids[..299];
+        }
+        assert!(store.badly_listed().unwrap().is_empty());
+        fs::remove_file(&place.path("packs/midx")).unwrap();
+        assert!(is_whole(&place.reopened(), left));
+        assert!(!path.exists());
+    }
+}
+
+#[test]
 fn an_index_of_other_packs_is_built_again() {
     let (place, ids) = Place::with_pack();
     let (other, others) = Place::with_pack();
