@@ -203,9 +203,8 @@ impl Current {
     fn show(&mut self, ui: &Ui) {
         let elapsed = self.since.elapsed();
         if !ui.draws {
-            if elapsed >= LINE_EVERY * (self.lines + 1) {
-                self.lines += 1;
-                ui.say(&format!("{}: {}", verb(self.work), self.counts(elapsed)));
+            if let Some(line) = self.line(elapsed) {
+                ui.say(&line);
             }
         } else if elapsed >= PATIENCE {
             let (work, (done, total)) = (self.work, self.measure());
@@ -216,6 +215,15 @@ impl Current {
             bar.set_position(done);
             bar.set_message(counts);
         }
+    }
+
+    /// The line that is due where no bar can be drawn, once.
+    fn line(&mut self, elapsed: Duration) -> Option<String> {
+        if elapsed < LINE_EVERY * (self.lines + 1) {
+            return None;
+        }
+        self.lines += 1;
+        Some(format!("{}: {}", verb(self.work), self.counts(elapsed)))
     }
 
     /// What the bar measures: bytes, or files where bytes are not known.
@@ -347,6 +355,23 @@ mod tests {
         ] {
             let counts = work(files, bytes).counts(Duration::from_secs(4));
             assert_eq!(counts, text);
+        }
+    }
+
+    #[test]
+    fn where_there_is_no_bar_a_line_is_due_every_ten_seconds() {
+        let mut work = work((0, 4), (0, 0));
+        for (at, files, line) in [
+            (250, 0, None),
+            (9_999, 1, None),
+            (10_000, 1, Some("Hashing: 1 file / 4 files · eta 30s")),
+            (10_050, 2, None),
+            (20_000, 2, Some("Hashing: 2 files / 4 files · eta 20s")),
+            (20_050, 3, None),
+        ] {
+            work.files.0 = files;
+            let found = work.line(Duration::from_millis(at));
+            assert_eq!(found.as_deref(), line, "{at}");
         }
     }
 }
