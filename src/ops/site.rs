@@ -119,22 +119,18 @@ impl<'w> Site<'w> {
 
     /// The same, for what needs no store.
     pub fn guard_without_store(&self) -> Result<Guard> {
-        const GLANCE: Duration = Duration::from_millis(50);
         let everything = Claim {
             writes: vec![self.layout.root.clone()],
             ..Claim::default()
         };
         let mut told = None;
         // The claim comes first: who has it waits for the record only as long as others write it.
-        let claim = loop {
-            match self.claim(&everything)? {
-                Ok(held) => break held,
-                Err(holder) => self.tell_waiting(&mut told, &holder),
-            }
-            if self.world.interrupt.wait(GLANCE) {
-                return Err(Error::Interrupted);
-            }
-        };
+        let claim = self.retry(|| {
+            let claim = self.claim(&everything)?;
+            Ok(claim
+                .map_err(|holder| self.tell_waiting(&mut told, &holder))
+                .ok())
+        })?;
         let record = self.record_guard()?;
         self.sweep();
         Ok(Guard {
@@ -182,21 +178,42 @@ impl<'w> Site<'w> {
     /// Takes a lock file; while another process holds it, waits, and says for whom. An interrupt
     /// ends the wait.
     pub(super) fn hold(&self, path: &Path) -> Result<LockGuard> {
-        const AGAIN: Duration = Duration::from_millis(50);
-        let mut waits = false;
+        self.wait_for("", || {
+            let guard = LockGuard::try_acquire(path, self.world.command)?;
+            Ok(guard.ok_or_else(|| LockGuard::holder(path)))
+        })
+    }
+
+    /// Tries until something is had; while somebody else has it, waits, and says for whom, once.
+    pub(super) fn wait_for<T>(
+        &self,
+        what: &str,
+        mut attempt: impl FnMut() -> Result<std::result::Result<T, Option<fs::Holder>>>,
+    ) -> Result<T> {
+        let mut is_told = false;
+        self.retry(|| {
+            let holder = match attempt()? {
+                Ok(had) => return Ok(Some(had)),
+                Err(holder) => holder,
+            };
+            if !std::mem::replace(&mut is_told, true) {
+                let holder = holder.as_ref();
+                let holder = holder.map(|holder| (holder.pid, &*holder.command));
+                let progress = self.world.progress;
+                progress.event(Event::Waiting { holder, what });
+            }
+            Ok(None)
+        })
+    }
+
+    /// Tries again and again until something is had. An interrupt ends it.
+    fn retry<T>(&self, mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+        const GLANCE: Duration = Duration::from_millis(50);
         loop {
-            if let Some(guard) = LockGuard::try_acquire(path, self.world.command)? {
-                return Ok(guard);
+            if let Some(had) = attempt()? {
+                return Ok(had);
             }
-            if !waits {
-                let holder = LockGuard::holder(path);
-                let holder = holder.as_ref().map(|holder| (holder.pid, &*holder.command));
-                self.world
-                    .progress
-                    .event(Event::Waiting { holder, what: "" });
-                waits = true;
-            }
-            if self.world.interrupt.wait(AGAIN) {
+            if self.world.interrupt.wait(GLANCE) {
                 return Err(Error::Interrupted);
             }
         }
@@ -227,25 +244,13 @@ impl<'w> Site<'w> {
     /// Takes a share of the store, so that nothing is collected that is found there, waiting for
     /// a collection if need be. Says whether there was one since the share was given back.
     pub(super) fn enter_store(&self) -> Result<bool> {
-        const GLANCE: Duration = Duration::from_millis(50);
-        let mut is_told = false;
-        loop {
-            let holder = match self.store.enter()? {
-                Entered::Same => return Ok(false),
-                Entered::Collected => return Ok(true),
-                Entered::Busy(holder) => holder,
-            };
-            if !std::mem::replace(&mut is_told, true) {
-                let holder = holder.as_ref();
-                self.world.progress.event(Event::Waiting {
-                    holder: holder.map(|holder| (holder.pid, &*holder.command)),
-                    what: "the store",
-                });
-            }
-            if self.world.interrupt.wait(GLANCE) {
-                return Err(Error::Interrupted);
-            }
-        }
+        self.wait_for("the store", || {
+            Ok(match self.store.enter()? {
+                Entered::Same => Ok(false),
+                Entered::Collected => Ok(true),
+                Entered::Busy(holder) => Err(holder),
+            })
+        })
     }
 
     /// Removes what killed processes left behind where esker writes for itself, and puts there what

@@ -22,8 +22,6 @@ use super::{Result, layout, reads, recipe};
 
 /// How many objects are in memory at once while listings are read.
 const BATCH: usize = 256;
-/// How many bytes are read and proven at once.
-const BATCH_BYTES: u64 = 32 << 20;
 const MAX_TRIES: usize = 3;
 
 /// How closely to look at a remote.
@@ -308,7 +306,7 @@ impl<'a> Check<'a> {
         let mut packs: Vec<Vec<Located>> = by_pack.into_values().collect();
         packs.sort_by_cached_key(|_| u64::from_le_bytes(fs::random_bytes()));
         packs.truncate((packs.len() * usize::from(percent)).div_ceil(100));
-        for places in batches(packs.into_iter().flatten()) {
+        for places in reads::batches(packs.into_iter().flatten()) {
             for (place, raw) in reads::all(self.link, &self.look.catalog, places)? {
                 self.read += 1;
                 if raw.is_none() {
@@ -435,20 +433,4 @@ impl<'a> Check<'a> {
         known.insert(root, reaches);
         Ok(reaches)
     }
-}
-
-/// Parts of a list whose objects together are about as long as is read at once.
-fn batches(places: impl Iterator<Item = Located>) -> Vec<Vec<Located>> {
-    let mut batches: Vec<Vec<Located>> = Vec::new();
-    let mut bytes = u64::MAX;
-    for place in places {
-        let length = u64::from(place.entry.raw_len.max(place.entry.stored_len));
-        if bytes.saturating_add(length) > BATCH_BYTES {
-            batches.push(Vec::new());
-            bytes = 0;
-        }
-        bytes += length;
-        batches.last_mut().expect("one was pushed").push(place);
-    }
-    batches
 }

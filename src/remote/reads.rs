@@ -18,6 +18,8 @@ const MAX_RANGE: u64 = 16 << 20;
 const WHOLE_PERCENT: u64 = 60;
 /// How much may be in memory at once, whatever is asked for.
 const MAX_IN_FLIGHT: u64 = 256 << 20;
+/// About how much is read at once by those who look at much of a remote.
+const BATCH_BYTES: u64 = 32 << 20;
 
 /// One range of one pack, and the frames in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +55,22 @@ impl Read {
         self.places.push(place);
         true
     }
+}
+
+/// Parts of a list whose objects together are about as long as is read at once.
+pub(super) fn batches(places: impl IntoIterator<Item = Located>) -> Vec<Vec<Located>> {
+    let mut batches: Vec<Vec<Located>> = Vec::new();
+    let mut bytes = u64::MAX;
+    for place in places {
+        let length = u64::from(place.entry.raw_len.max(place.entry.stored_len));
+        if bytes.saturating_add(length) > BATCH_BYTES {
+            batches.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += length;
+        batches.last_mut().expect("one was pushed").push(place);
+    }
+    batches
 }
 
 /// What it costs to read objects of these lengths: each is a request as well.

@@ -17,7 +17,6 @@ use crate::hash::{Digest, ObjectId, ObjectKind};
 use crate::ops::{Error, Result, Site, World, undo};
 use crate::path::RelPath;
 use crate::pipeline;
-use crate::progress::Event;
 use crate::store::{Amount, Garbage};
 use crate::workspace;
 
@@ -72,26 +71,23 @@ pub struct LocalGcReport {
 impl LocalGcReport {
     /// Whether there is anything to do.
     pub fn has_work(&self) -> bool {
-        let all = [
-            self.files,
-            self.listings,
-            self.results,
-            self.runs,
-            self.parked,
-        ];
-        all.iter().any(|amount| amount.objects > 0)
+        self.goes().iter().any(|amount| amount.objects > 0)
     }
 
     /// The bytes that become free.
     pub fn bytes(&self) -> u64 {
-        let all = [
+        self.goes().iter().map(|amount| amount.bytes).sum()
+    }
+
+    /// All that goes.
+    fn goes(&self) -> [Amount; 5] {
+        [
             self.files,
             self.listings,
             self.results,
             self.runs,
             self.parked,
-        ];
-        all.iter().map(|amount| amount.bytes).sum()
+        ]
     }
 }
 
@@ -140,20 +136,10 @@ pub fn local_gc(
 
 /// Waits until nobody uses the store.
 fn hold_alone(site: &Site<'_>) -> Result<LockGuard> {
-    const GLANCE: Duration = Duration::from_millis(50);
-    let mut is_told = false;
-    loop {
-        if let Some(alone) = site.store.try_hold_alone(site.world.command)? {
-            return Ok(alone);
-        }
-        if !std::mem::replace(&mut is_told, true) {
-            let (holder, what) = (None, "the store");
-            site.world.progress.event(Event::Waiting { holder, what });
-        }
-        if site.world.interrupt.wait(GLANCE) {
-            return Err(Error::Interrupted);
-        }
-    }
+    site.wait_for("the store", || {
+        let alone = site.store.try_hold_alone(site.world.command)?;
+        Ok(alone.ok_or(None))
+    })
 }
 
 /// What to remove.

@@ -18,8 +18,6 @@ use super::look::Look;
 
 /// The longest pack that is made here: it is built in memory, so that a full disk is no obstacle.
 const PACK_LEN: u64 = 32 << 20;
-/// How many bytes are read and proven at once.
-const BATCH_BYTES: u64 = 32 << 20;
 
 /// What was brought to safety.
 #[derive(Default)]
@@ -80,7 +78,7 @@ fn find_and_copy(
         .filter(|place| !homes.contains_key(&key(&place.entry)))
         .map(|place| (key(&place.entry), *place))
         .collect();
-    for places in batches(homeless.into_values().collect()) {
+    for places in reads::batches(homeless.into_values()) {
         for (place, raw) in reads::all(link, sweep, places)? {
             if let Some(raw) = raw {
                 copies.add(Frame::encode(place.entry.id, raw)?, key(&place.entry))?;
@@ -126,7 +124,7 @@ fn find_homes(link: &Link<'_>, look: &Look, needed: &[Located]) -> Result<HashMa
         if places.is_empty() {
             break;
         }
-        for places in batches(places) {
+        for places in reads::batches(places) {
             for (place, raw) in reads::all(link, &look.catalog, places)? {
                 if raw.is_some() {
                     homes.insert(key(&place.entry), look.catalog.pack(&place).id);
@@ -141,22 +139,6 @@ fn find_homes(link: &Link<'_>, look: &Look, needed: &[Located]) -> Result<HashMa
 fn key(entry: &Entry) -> Key {
     let is_root = entry.id.kind == ObjectKind::RecipeRoot;
     (entry.id, is_root.then_some((entry.raw_len, entry.crc)))
-}
-
-/// Parts of a list whose objects together are about as long as is read at once.
-fn batches(places: Vec<Located>) -> Vec<Vec<Located>> {
-    let mut batches: Vec<Vec<Located>> = Vec::new();
-    let mut bytes = u64::MAX;
-    for place in places {
-        let length = u64::from(place.entry.raw_len);
-        if bytes.saturating_add(length) > BATCH_BYTES {
-            batches.push(Vec::new());
-            bytes = 0;
-        }
-        bytes += length;
-        batches.last_mut().expect("one was pushed").push(place);
-    }
-    batches
 }
 
 /// New packs for what is copied, one open for each kind.

@@ -134,13 +134,6 @@ impl Packs {
         let lacking = midx.rows().filter(lacks);
         Ok(lacking.map(|row| midx.packs()[row.pack as usize]).collect())
     }
-
-    /// Writes packs again, each with a list of what it holds.
-    pub(in crate::store) fn write_again(&self, packs: &BTreeSet<PackId>) -> Result<()> {
-        let mut state = self.state();
-        let copies = Copies::without(&self.unflushed, &BTreeSet::new());
-        self.replace(&mut state, packs, copies)
-    }
 }
 
 impl State {
