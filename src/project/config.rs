@@ -192,7 +192,7 @@ fn from_file(path: &Path, home: Option<&Path>) -> Result<Config> {
 
 fn parse(file: &str, text: &str, home: Option<&Path>) -> Result<Config> {
     let source = Source::new(file, text);
-    let document = source.parse()?;
+    let document = source.read()?;
     let root = Section::root(&source, &document);
     root.only(&SECTIONS, &LATER_SECTIONS)?;
     let mut config = Config::default();

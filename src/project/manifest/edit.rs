@@ -376,7 +376,7 @@ fn split_mark(text: &str) -> (&str, &str) {
 /// An edit that does not read back as it was meant is never written.
 fn confirm(edited: &str, name: &str, expected: Option<&RemoteSpec>) -> Result<()> {
     let source = Source::new(MANIFEST, edited);
-    let document = source.parse()?;
+    let document = source.read()?;
     let root = Section::root(&source, &document);
     let section = match root.section("remote")? {
         Some(remotes) => remotes.section(name)?,

@@ -21,7 +21,7 @@ const LOCAL_SECTIONS: [&str; 5] = ["store", "trust", "core", "hooks", "run_cache
 
 pub(super) fn manifest(text: &str) -> Result<Manifest> {
     let source = Source::new(MANIFEST, text);
-    let document = source.parse()?;
+    let document = source.read()?;
     let root = Section::root(&source, &document);
     // First of all, since a newer file may hold anything else that is unknown here.
     check_version(&root)?;

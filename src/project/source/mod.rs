@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use toml::de::DeTable;
 use toml_edit::Document;
 
 use super::{Error, Result};
@@ -91,12 +92,22 @@ impl Source {
         })
     }
 
+    /// The text as a tree of spans, to be read.
+    pub(super) fn read(self: &Arc<Self>) -> Result<DeTable<'_>> {
+        let read = DeTable::parse(self.text.as_str());
+        let read = read.map_err(|error| self.not_toml(error.span(), error.message()));
+        Ok(read?.into_inner())
+    }
+
+    /// The text with all that stands between its values, to be edited.
     pub(super) fn parse(self: &Arc<Self>) -> Result<Document<&str>> {
-        Document::parse(self.text.as_str()).map_err(|error| {
-            let at = error.span().map(|span| self.location(&span));
-            let message = format!("not TOML: {}", error.message());
-            complaint(&self.file, &message, at)
-        })
+        let parsed = Document::parse(self.text.as_str());
+        parsed.map_err(|error| self.not_toml(error.span(), error.message()))
+    }
+
+    fn not_toml(self: &Arc<Self>, span: Option<Range<usize>>, message: &str) -> Error {
+        let at = span.map(|span| self.location(&span));
+        complaint(&self.file, &format!("not TOML: {message}"), at)
     }
 
     pub(super) fn location(self: &Arc<Self>, span: &Range<usize>) -> Location {

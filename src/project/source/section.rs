@@ -1,10 +1,12 @@
 //! A table of a text, read key by key. The caller knows which keys there are and asks for each;
 //! what is unknown, not yet built, or of the wrong type becomes an error at its place.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use toml_edit::{Document, Item, Key, Table, TableLike, Value};
+use toml::Spanned;
+use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::{Location, Source, Text};
 use crate::project::{Error, Result};
@@ -16,13 +18,16 @@ pub(in crate::project) struct Section<'a> {
     source: &'a Arc<Source>,
     title: String,
     at: Range<usize>,
-    table: &'a dyn TableLike,
+    table: &'a DeTable<'a>,
 }
+
+/// A value as it is written, and where it stands.
+type Node<'a> = Spanned<DeValue<'a>>;
 
 /// A key, and where it stands.
 pub(in crate::project) struct Entry<'a> {
     pub(in crate::project) key: Text<'a>,
-    item: &'a Item,
+    item: &'a Node<'a>,
 }
 
 /// One item of a list that may hold tables.
@@ -32,12 +37,12 @@ pub(in crate::project) enum ListItem<'a> {
 }
 
 impl<'a> Section<'a> {
-    pub(in crate::project) fn root(source: &'a Arc<Source>, document: &'a Document<&str>) -> Self {
+    pub(in crate::project) fn root(source: &'a Arc<Source>, table: &'a DeTable<'a>) -> Self {
         Self {
             source,
             title: String::new(),
             at: 0..0,
-            table: document.as_table(),
+            table,
         }
     }
 
@@ -56,19 +61,23 @@ impl<'a> Section<'a> {
 
     /// All that stands in it, in the order of the text.
     pub(in crate::project) fn entries(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
-        let (source, table) = (self.source, self.table);
-        let fields = table
-            .iter()
-            .filter_map(|(name, _)| table.get_key_value(name));
-        fields.map(|(key, item)| Entry::new(source, key, item))
+        let source = self.source;
+        let mut entries: Vec<_> = self.table.iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        let entries = entries.into_iter();
+        entries.map(|(key, item)| Entry::new(source, key, item))
     }
 
     /// Complains about the first key that is neither `known` nor refused by the caller. Keys of
     /// `later` are part of the design and not built yet.
     pub(in crate::project) fn only(&self, known: &[&str], later: &[&str]) -> Result<()> {
+        let is_known = |name: &str| known.contains(&name);
+        if self.table.keys().all(|key| is_known(key.get_ref())) {
+            return Ok(());
+        }
         for entry in self.entries() {
             let name = entry.key.text;
-            if known.contains(&name) {
+            if is_known(name) {
                 continue;
             }
             let shown = self.shown(&entry);
@@ -110,20 +119,14 @@ impl<'a> Section<'a> {
 
     /// The table that an entry must hold.
     pub(in crate::project) fn section_of(&self, entry: &Entry<'a>) -> Result<Section<'a>> {
-        let table = entry.item.as_table_like();
+        let table = entry.item.get_ref().as_table();
         let table = table.ok_or_else(|| self.wrong_type(entry, "a table"))?;
-        let header = entry.item.as_table().and_then(Table::span);
-        Ok(Section {
-            source: self.source,
-            title: self.path_of(entry.key.text),
-            at: header.unwrap_or_else(|| entry.key.span.clone()),
-            table,
-        })
+        Ok(self.below(entry, entry.header(), table))
     }
 
     pub(in crate::project) fn flag(&self, key: &str, default: bool) -> Result<bool> {
         let flag = self.find(key, |entry| {
-            let value = entry.item.as_bool();
+            let value = entry.item.get_ref().as_bool();
             value.ok_or_else(|| self.wrong_type(entry, "`true` or `false`"))
         });
         Ok(flag?.unwrap_or(default))
@@ -136,13 +139,11 @@ impl<'a> Section<'a> {
             allowed.end - 1
         );
         self.find(key, |entry| {
-            let number = entry.item.as_integer();
-            let number = number.ok_or_else(|| self.wrong_type(entry, &want))?;
-            if !allowed.contains(&number) {
-                let message = format!("`{key}` must be {want}");
-                return Err(entry.value().error(message));
-            }
-            Ok(number)
+            let DeValue::Integer(number) = entry.item.get_ref() else {
+                return Err(self.wrong_type(entry, &want));
+            };
+            let number = integer(number).filter(|number| allowed.contains(number));
+            number.ok_or_else(|| entry.value().error(format!("`{key}` must be {want}")))
         })
     }
 
@@ -153,7 +154,7 @@ impl<'a> Section<'a> {
         tables: bool,
     ) -> Result<Option<Vec<ListItem<'a>>>> {
         self.find(key, |entry| {
-            let list = entry.item.as_array();
+            let list = entry.item.get_ref().as_array();
             let list = list.ok_or_else(|| self.wrong_type(entry, "a list of strings"))?;
             list.iter()
                 .map(|value| self.list_item(key, value, tables))
@@ -175,51 +176,77 @@ impl<'a> Section<'a> {
     }
 
     fn tables_of(&self, entry: &Entry<'a>) -> Option<Vec<Section<'a>>> {
-        let section = |table: &'a dyn TableLike, span: Option<Range<usize>>| Section {
-            source: self.source,
-            title: self.path_of(entry.key.text),
-            at: span.unwrap_or_else(|| entry.key.span.clone()),
-            table,
-        };
-        if let Some(tables) = entry.item.as_array_of_tables() {
-            let tables = tables.iter().map(|table| section(table, table.span()));
-            return Some(tables.collect());
-        }
-        let tables = entry.item.as_array()?.iter().map(|value| {
-            let table = value.as_inline_table()?;
-            Some(section(table, value.span()))
+        let items = entry.item.get_ref().as_array()?.iter();
+        let tables = items.map(|item| {
+            let table = item.get_ref().as_table()?;
+            Some(self.below(entry, item.span(), table))
         });
         tables.collect()
     }
 
+    fn below(&self, entry: &Entry<'a>, at: Range<usize>, table: &'a DeTable<'a>) -> Section<'a> {
+        Section {
+            source: self.source,
+            title: self.path_of(entry.key.text),
+            at,
+            table,
+        }
+    }
+
     /// The list that an entry must hold: any values, and where each stands.
     pub(in crate::project) fn values_of(&self, entry: &Entry<'a>) -> Result<Vec<(Data, Location)>> {
-        let list = entry.item.as_array();
+        let list = entry.item.get_ref().as_array();
         let list = list.ok_or_else(|| self.wrong_type(entry, "a list"))?;
-        let values = list.iter().map(|value| {
-            let span = value.span().unwrap_or_else(|| self.at.clone());
-            let at = self.source.location(&span);
-            match data(value) {
-                Some(data) => Ok((data, at)),
-                None => Err(self.source.error(&span, NO_DATES)),
-            }
-        });
-        values.collect()
+        let value = |item: &Node<'_>| Ok((self.data(item)?, self.source.location(&item.span())));
+        list.iter().map(value).collect()
     }
 
     /// The value that an entry holds, of any type but a date.
     pub(in crate::project) fn value_of(&self, entry: &Entry<'a>) -> Result<Data> {
-        let value = entry.item.as_value().and_then(data);
-        value.ok_or_else(|| entry.value().error(NO_DATES))
+        if entry.has_header() {
+            return Err(entry.value().error(NO_DATES));
+        }
+        self.data(entry.item)
+    }
+
+    /// A value of any type but a date. The parser of TOML has bounded the depth.
+    fn data(&self, node: &Node<'_>) -> Result<Data> {
+        let refuse = |message: &str| self.source.error(&node.span(), message);
+        Ok(match node.get_ref() {
+            DeValue::String(text) => Data::String(text.clone().into_owned()),
+            DeValue::Integer(number) => {
+                let number = integer(number);
+                Data::Int(number.ok_or_else(|| refuse("a number beyond 64 bits"))?)
+            }
+            DeValue::Float(number) => {
+                let number = number.as_str().parse();
+                Data::Float(number.map_err(|_| refuse("not a number"))?)
+            }
+            DeValue::Boolean(truth) => Data::Bool(*truth),
+            DeValue::Datetime(_) => return Err(refuse(NO_DATES)),
+            DeValue::Array(items) => {
+                let items = items.iter().map(|item| self.data(item));
+                Data::List(items.collect::<Result<_>>()?)
+            }
+            DeValue::Table(table) => {
+                let entries = table.iter();
+                let entries = entries.map(|(key, item)| {
+                    let key = key.get_ref().clone().into_owned();
+                    Ok((key, self.data(item)?))
+                });
+                Data::Table(entries.collect::<Result<_>>()?)
+            }
+        })
     }
 
     /// Whether the value of a key is a list.
     pub(in crate::project) fn is_list(&self, key: &str) -> bool {
-        self.table.get(key).is_some_and(Item::is_array)
+        let item = self.table.get(key);
+        item.is_some_and(|item| item.get_ref().is_array())
     }
 
     fn text_as(&self, entry: &Entry<'a>, want: &str) -> Result<Text<'a>> {
-        let text = entry.item.as_value().and_then(|value| self.string(value));
+        let text = self.string(entry.item);
         text.ok_or_else(|| self.wrong_type(entry, want))
     }
 
@@ -229,36 +256,35 @@ impl<'a> Section<'a> {
         entry.map(|entry| read(&entry)).transpose()
     }
 
-    fn list_item(&self, key: &str, value: &'a Value, tables: bool) -> Result<ListItem<'a>> {
+    fn list_item(&self, key: &str, value: &'a Node<'a>, tables: bool) -> Result<ListItem<'a>> {
         if let Some(text) = self.string(value) {
             return Ok(ListItem::Text(text));
         }
-        let span = value.span().unwrap_or_else(|| self.at.clone());
-        match value.as_inline_table() {
+        match value.get_ref().as_table() {
             Some(table) if tables => Ok(ListItem::Section(Section {
                 source: self.source,
                 title: self.path_of(key),
-                at: span,
+                at: value.span(),
                 table,
             })),
             _ => {
-                let found = described(value.type_name());
+                let found = described(value.get_ref());
                 let message = format!("each item of `{key}` must be a string, not {found}");
-                Err(self.source.error(&span, message))
+                Err(self.source.error(&value.span(), message))
             }
         }
     }
 
-    fn string(&self, value: &'a Value) -> Option<Text<'a>> {
+    fn string(&self, value: &'a Node<'a>) -> Option<Text<'a>> {
         Some(Text {
             source: self.source,
-            text: value.as_str()?,
-            span: value.span().unwrap_or_else(|| self.at.clone()),
+            text: value.get_ref().as_str()?,
+            span: value.span(),
         })
     }
 
     fn wrong_type(&self, entry: &Entry<'a>, want: &str) -> Error {
-        let found = described(entry.item.type_name());
+        let found = described(entry.item.get_ref());
         let path = self.path_of(entry.key.text);
         entry
             .value()
@@ -266,7 +292,7 @@ impl<'a> Section<'a> {
     }
 
     fn unknown(&self, entry: &Entry<'a>, shown: &str, known: &[&str]) -> Error {
-        let message = match (self.title.as_str(), entry.item.is_table_like()) {
+        let message = match (self.title.as_str(), entry.is_table()) {
             ("", true) => format!("unknown section {shown}"),
             ("", false) => format!("unknown key {shown} outside any section"),
             (title, _) => format!("unknown key {shown} in `[{title}]`"),
@@ -277,7 +303,7 @@ impl<'a> Section<'a> {
 
     fn shown(&self, entry: &Entry<'a>) -> String {
         let name = entry.key.text;
-        if self.title.is_empty() && entry.item.is_table_like() {
+        if self.title.is_empty() && entry.is_table() {
             format!("`[{name}]`")
         } else {
             format!("`{name}`")
@@ -294,29 +320,48 @@ impl<'a> Section<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn new(source: &'a Arc<Source>, key: &'a Key, item: &'a Item) -> Self {
-        let span = key.span().or_else(|| item.span()).unwrap_or_default();
-        let text = key.get();
+    fn new(source: &'a Arc<Source>, key: &'a Spanned<Cow<'a, str>>, item: &'a Node<'a>) -> Self {
         Self {
-            key: Text { source, text, span },
+            key: Text {
+                source,
+                text: key.get_ref(),
+                span: key.span(),
+            },
             item,
         }
     }
 
     pub(in crate::project) fn is_table(&self) -> bool {
-        self.item.is_table_like()
+        is_table(self.item)
     }
 
     /// The value's text, if it is a string.
     pub(in crate::project) fn as_str(&self) -> Option<&'a str> {
-        self.item.as_str()
+        self.item.get_ref().as_str()
+    }
+
+    /// Whether it is a table that a header or a dotted key opens, so that the table does not stand
+    /// behind its key.
+    fn has_header(&self) -> bool {
+        self.item.span().start <= self.key.span.start
+    }
+
+    /// The header of a table, or the key of an inline one.
+    fn header(&self) -> Range<usize> {
+        match self.has_header() {
+            true => self.item.span(),
+            false => self.key.span.clone(),
+        }
     }
 
     /// Where the value stands, or the key of a table.
     fn value(&self) -> Text<'a> {
-        let span = self.item.as_value().and_then(Value::span);
+        let span = match self.has_header() {
+            true => self.key.span.clone(),
+            false => self.item.span(),
+        };
         Text {
-            span: span.unwrap_or_else(|| self.key.span.clone()),
+            span,
             ..self.key.clone()
         }
     }
@@ -333,36 +378,25 @@ impl<'a> ListItem<'a> {
 
 const NO_DATES: &str = "a date or a section cannot stand here: write a date as a string";
 
-/// A value of any type but a date. The parser of TOML has bounded the depth.
-fn data(value: &Value) -> Option<Data> {
-    match value {
-        Value::String(text) => Some(Data::String(text.value().clone())),
-        Value::Integer(number) => Some(Data::Int(*number.value())),
-        Value::Float(number) => Some(Data::Float(*number.value())),
-        Value::Boolean(truth) => Some(Data::Bool(*truth.value())),
-        Value::Datetime(_) => None,
-        Value::Array(items) => {
-            let items: Option<Vec<Data>> = items.iter().map(data).collect();
-            items.map(Data::List)
-        }
-        Value::InlineTable(table) => {
-            let entries = table.iter();
-            let entries = entries.map(|(key, value)| Some((key.to_owned(), data(value)?)));
-            let entries: Option<std::collections::BTreeMap<String, Data>> = entries.collect();
-            entries.map(Data::Table)
-        }
-    }
+fn integer(number: &DeInteger<'_>) -> Option<i64> {
+    i64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
-fn described(type_name: &str) -> &'static str {
-    match type_name {
-        "string" => "a string",
-        "integer" => "an integer",
-        "float" => "a float",
-        "boolean" => "a boolean",
-        "datetime" => "a date",
-        "array" => "a list",
-        "array of tables" => "a list of tables",
-        _ => "a table",
+fn is_table(node: &Node<'_>) -> bool {
+    node.get_ref().is_table()
+}
+
+fn described(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(items) if !items.is_empty() && items.iter().all(is_table) => {
+            "a list of tables"
+        }
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
     }
 }
