@@ -187,12 +187,14 @@ pub enum Failure {
 pub fn repro(world: &World<'_>, options: &ReproOptions) -> Result<ReproReport> {
     let site = Site::open(world)?;
     let set = set_params(&site, &options.set)?;
+    // Comes before what it is the stamp of: a lock replaced in between is read again then.
+    let stamp = share::stamp(&site.layout.lock())?;
     let lock = site.lock()?;
     let graph = site.graph(&lock)?;
     let wanted = wanted(&site, &graph, options)?;
     refuse_ignored(&site, &graph, &wanted)?;
     let before = super::metrics::recorded(&lock);
-    let mut repro = Repro::new(&site, &graph, lock, options)?;
+    let mut repro = Repro::new(&site, &graph, (lock, stamp), options);
     repro.check_inputs(&wanted)?;
     let jobs = options.jobs.or(site.config.jobs).unwrap_or(1).max(1);
     world.progress.event(Event::Planned {
@@ -332,10 +334,10 @@ impl<'s> Repro<'s> {
     fn new(
         site: &'s Site<'s>,
         graph: &'s Graph,
-        lock: Lock,
+        (lock, stamp): (Lock, share::Stamp),
         options: &'s ReproOptions,
-    ) -> Result<Self> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             observer: Observer::new(site, &lock, graph),
             placed: BTreeMap::new(),
             results: Results {
@@ -350,7 +352,7 @@ impl<'s> Repro<'s> {
             unsaved: None,
             written: Vec::new(),
             unsaved_stages: BTreeSet::new(),
-            stamp: share::stamp(&site.layout.lock())?,
+            stamp,
             claims: BTreeMap::new(),
             over: Vec::new(),
             reopened: BTreeSet::new(),
@@ -361,7 +363,7 @@ impl<'s> Repro<'s> {
             graph,
             options,
             lock,
-        })
+        }
     }
 
     /// Removes what nobody needs any more, before anything of this run is moved aside.
