@@ -683,7 +683,10 @@ impl<'s> Repro<'s> {
         failure: Option<Failure>,
     ) {
         self.give_back(name, matches!(action, Action::Ran | Action::Restored));
-        self.report.stages.retain(|run| run.name != name);
+        // Only then can a stage be settled again.
+        if !self.reopened.is_empty() {
+            self.report.stages.retain(|run| run.name != name);
+        }
         self.report.stages.push(StageRun {
             name: name.to_owned(),
             action,

@@ -32,7 +32,7 @@ use self::groups::Groups;
 use super::{Error, Result};
 
 /// How many messages may wait for their reader.
-const MAX_WAITING: usize = 4096;
+const MAX_WAITING: usize = 256;
 
 /// A command to run.
 #[derive(Clone, Debug)]
