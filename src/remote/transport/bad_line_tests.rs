@@ -7,7 +7,7 @@ use super::s3_server_tests::Server;
 use super::*;
 
 /// A line to the server, and a client at the other end of it that waits so long for a sign of life.
-fn over(fault: Fault, connections: usize, stall: Duration) -> (Proxy, S3, S3) {
+fn over(fault: Fault, connections: usize, stall: Duration) -> (Proxy, Bucket, Bucket) {
     let server = Server::find();
     let direct = server.address();
     let host = server.endpoint.strip_prefix("http://").unwrap();
@@ -18,8 +18,8 @@ fn over(fault: Fault, connections: usize, stall: Duration) -> (Proxy, S3, S3) {
     };
     let variables = Server::variables(&server.admin);
     let var = |name: &str| variables.get(name).cloned();
-    let over = S3::open_with(&address, &var, stall).unwrap();
-    let direct = S3::open_with(&direct, &var, stall).unwrap();
+    let over = Bucket::open_with(&address, &var, stall).unwrap();
+    let direct = Bucket::open_with(&direct, &var, stall).unwrap();
     (proxy, over, direct)
 }
 

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use super::s3_server_tests::{Server, required};
 use super::{bytes, keeps_all_but_writers_apart};
 use crate::remote::Address;
-use crate::remote::transport::{S3, Transport};
+use crate::remote::transport::{Bucket, Transport};
 
 /// A server of a test's own. It ends with it.
 pub(crate) struct Careless {
@@ -106,7 +106,7 @@ fn rclone() -> Command {
 #[test]
 fn a_server_without_preconditions_keeps_the_rest_of_the_contract() {
     let (server, spool) = (Careless::start(), tempfile::tempdir().unwrap());
-    let transport = S3::open(&server.address(), &Careless::var).unwrap();
+    let transport = Bucket::open(&server.address(), &Careless::var).unwrap();
     keeps_all_but_writers_apart(&transport, spool.path());
     // Should this fail one day, the server has learned it, and another careless one is needed.
     assert!(transport.put_if_absent("put/a", &bytes("third")).unwrap());

@@ -4,6 +4,7 @@
 //! it is blocking: parallel transfers are plain threads that share one transport. What is async
 //! inside (S3) stays inside.
 
+mod bucket;
 mod credentials;
 mod directory;
 mod driver;
@@ -11,7 +12,6 @@ mod failure;
 mod http;
 #[cfg(test)]
 mod memory;
-mod s3;
 mod ssh;
 mod wire;
 
@@ -21,11 +21,11 @@ use bytes::Bytes;
 
 use super::{Address, Error, Result};
 
+pub use bucket::Bucket;
 pub use directory::Directory;
 pub use http::Http;
 #[cfg(test)]
 pub use memory::Memory;
-pub use s3::S3;
 pub use ssh::Ssh;
 
 /// The most bytes an object may have (`docs/format.md`, section "Remotes"). A larger one is
@@ -124,7 +124,9 @@ pub fn open(address: &Address, var: &dyn Fn(&str) -> Option<String>) -> Result<B
         None | Some("file") => Ok(Box::new(Directory::open(address)?)),
         Some("http" | "https") => Ok(Box::new(Http::open(address, var)?)),
         Some("ssh") => Ok(Box::new(Ssh::open(address, var)?)),
-        Some("s3") => Ok(Box::new(S3::open(address, var)?)),
+        Some(scheme) if bucket::SCHEMES.contains(&scheme) => {
+            Ok(Box::new(Bucket::open(address, var)?))
+        }
         Some(_) => Err(unknown_scheme(address)),
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{bytes, keeps_the_contract};
 use crate::fs;
-use crate::remote::transport::{Body, Listed, S3, Transport, open};
+use crate::remote::transport::{Body, Bucket, Listed, Transport, open};
 use crate::remote::{Address, Error};
 
 /// The server that the tests share, and a place in it that no other test uses.
@@ -68,7 +68,7 @@ impl Server {
         ])
     }
 
-    fn open(&self, address: &Address) -> S3 {
+    fn open(&self, address: &Address) -> Bucket {
         connect(address, &Self::variables(&self.admin))
     }
 }
@@ -83,8 +83,8 @@ pub(crate) fn required(name: &str) -> String {
     })
 }
 
-fn connect(address: &Address, variables: &Variables) -> S3 {
-    S3::open(address, &|name| variables.get(name).cloned()).unwrap()
+fn connect(address: &Address, variables: &Variables) -> Bucket {
+    Bucket::open(address, &|name| variables.get(name).cloned()).unwrap()
 }
 
 /// Every act on a remote that must fail as a whole.

@@ -33,14 +33,14 @@ impl Script {
         }
     }
 
-    fn open(&self) -> S3 {
+    fn open(&self) -> Bucket {
         let address = Address {
             name: "s3".to_owned(),
             url: "s3://esk/p".to_owned(),
             endpoint_url: Some(self.endpoint.clone()),
             ..Address::default()
         };
-        S3::open(&address, &variables).unwrap()
+        Bucket::open(&address, &variables).unwrap()
     }
 
     /// The request lines, after every answer was given.
@@ -253,7 +253,11 @@ fn splits_urls() {
         ("https://bucket/a", None),
     ];
     for (url, expected) in cases {
-        assert_eq!(split_url(url), expected, "{url}");
+        let place = Place::parse(url);
+        let parts = place
+            .as_ref()
+            .map(|place| (place.bucket.as_str(), place.prefix.as_str()));
+        assert_eq!(parts, expected, "{url}");
     }
 }
 
@@ -273,6 +277,57 @@ fn a_file_is_loaded_in_pieces_and_only_if_its_length_is_right() {
         assert!(load("s3", &body(len + 1)).is_err(), "{len}");
         if len > 0 {
             assert!(load("s3", &body(len - 1)).is_err(), "{len}");
+        }
+    }
+}
+
+/// What the network looks like to a client of this endpoint.
+fn wire_to(
+    endpoint: &str,
+    address: &Address,
+    var: &dyn Fn(&str) -> Option<String>,
+) -> std::result::Result<(), String> {
+    let driver = Driver::start("test").unwrap();
+    let opening = Opening {
+        address,
+        var,
+        place: &Place::parse("s3://b").unwrap(),
+        driver: &driver,
+        stall: STALL,
+    };
+    wire(endpoint, &opening).map(|_| ())
+}
+
+#[test]
+fn an_endpoint_needs_a_scheme() {
+    for endpoint in ["https://s3", "http://127.0.0.1:1"] {
+        assert!(wire_to(endpoint, &Address::default(), &|_| None).is_ok());
+    }
+    for endpoint in ["s3.example", "ftp://x", ""] {
+        assert!(wire_to(endpoint, &Address::default(), &|_| None).is_err());
+    }
+}
+
+#[test]
+fn a_bundle_of_certificates_must_hold_some() {
+    let dir = tempfile::tempdir().unwrap();
+    let with = |path: &std::path::Path, is_key: bool| {
+        let text = path.to_str().unwrap().to_owned();
+        let var = move |name: &str| (name == "AWS_CA_BUNDLE").then(|| text.clone());
+        let address = Address {
+            ca_bundle: is_key.then(|| path.to_owned()),
+            ..Address::default()
+        };
+        wire_to("https://s3", &address, &var)
+    };
+    let (absent, empty) = (dir.path().join("absent"), dir.path().join("empty"));
+    fs::write_new(&empty, b"").unwrap();
+    for path in [absent, empty] {
+        for (is_key, name) in [(false, "AWS_CA_BUNDLE"), (true, "ca_bundle")] {
+            let error = with(&path, is_key).unwrap_err();
+            let start = format!("`{name}` cannot be used");
+            assert!(error.starts_with(&start), "{error}");
+            assert!(error.contains(path.to_str().unwrap()), "{error}");
         }
     }
 }

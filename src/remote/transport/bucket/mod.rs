@@ -1,11 +1,12 @@
-//! A remote in a bucket of S3, or of what speaks S3.
+//! A remote in a bucket of a cloud: of S3, or of what speaks S3.
 //!
 //! The client is `object_store`; everything async ends here. What the service answers is turned
 //! into the errors of the room: a refused key is told from a missing bucket, and both from a
-//! service that nobody reached.
+//! service that nobody reached. What is different from cloud to cloud is in a file of its own,
+//! which makes the clients and a [`Service`].
 
 mod budget;
-mod client;
+mod s3;
 
 use std::io::Read;
 use std::sync::Arc;
@@ -14,24 +15,25 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use object_store::aws::AmazonS3;
 use object_store::path::Path as ObjectPath;
 use object_store::{
     GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
 };
 
 use self::budget::Budget;
-use self::client::{connect, wire};
-use super::credentials::{Keys, Place};
-use super::driver::{Driver, Patience};
+use super::credentials::Used;
+use super::driver::Driver;
 use super::failure::{Failure, Kind, Status, root_cause};
-use super::wire::STALL;
+use super::wire::{STALL, Wire};
 use super::{
     Body, Listed, MAX_OBJECT_BYTES, Transport, Writing, changed, check_key, check_prefix,
     too_large, too_short,
 };
 use crate::fs::{self, Context};
 use crate::remote::{Address, Error, Result};
+
+/// What stands before `://` in the url of a bucket.
+pub(super) const SCHEMES: [&str; 1] = ["s3"];
 
 /// Bodies in memory at once, whatever the number of threads: two packs of the usual size.
 const BODIES_IN_FLIGHT: u64 = 128 << 20;
@@ -47,17 +49,11 @@ const PUT_TRIES: u32 = 6;
 
 /// A remote in a bucket.
 #[derive(Debug)]
-pub struct S3 {
+pub struct Bucket {
     remote: String,
     url: String,
-    bucket: String,
-    prefix: String,
     place: Place,
-    keys: Arc<Keys>,
-    /// For as long as nobody has answered: it gives up within seconds.
-    hasty: AmazonS3,
-    /// For a service that has answered before: it outlasts a bad minute.
-    patient: AmazonS3,
+    service: Service,
     answered: AtomicBool,
     bucket_seen: AtomicBool,
     budget: Budget,
@@ -66,8 +62,56 @@ pub struct S3 {
     driver: Driver,
 }
 
-impl S3 {
-    /// Takes `s3://bucket/prefix`. Nothing is sent.
+/// Where in a cloud a remote is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    scheme: &'static str,
+    bucket: String,
+    prefix: String,
+}
+
+/// What a cloud is to a bucket.
+#[derive(Debug)]
+struct Service {
+    /// For as long as nobody has answered: it gives up within seconds.
+    hasty: Box<dyn ObjectStore>,
+    /// For a service that has answered before: it outlasts a bad minute.
+    patient: Box<dyn ObjectStore>,
+    /// Where it answers.
+    endpoint: String,
+    /// What it means when it sends one elsewhere.
+    elsewhere: String,
+    /// The key that was last used.
+    keys: Arc<dyn Identity>,
+}
+
+/// Who signs the requests.
+trait Identity: std::fmt::Debug + Send + Sync {
+    /// The key that was last used, as far as it may be shown.
+    fn used(&self) -> Used;
+}
+
+/// What it takes to make the clients of a cloud.
+struct Opening<'a> {
+    address: &'a Address,
+    var: &'a dyn Fn(&str) -> Option<String>,
+    place: &'a Place,
+    driver: &'a Driver,
+    stall: Duration,
+}
+
+/// What a client of this endpoint needs to know of the network; the error is for people.
+fn wire(endpoint: &str, opening: &Opening<'_>) -> std::result::Result<Wire, String> {
+    if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") {
+        return Err(format!(
+            "the endpoint `{endpoint}` begins neither with `https://` nor with `http://`"
+        ));
+    }
+    Wire::to(endpoint, opening.address, opening.var, opening.stall)
+}
+
+impl Bucket {
+    /// Takes `s3://bucket/prefix` and the like. Nothing is sent.
     pub fn open(address: &Address, var: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
         Self::open_with(address, var, STALL)
     }
@@ -82,25 +126,24 @@ impl S3 {
             remote: address.name.clone(),
             detail,
         };
-        let (bucket, prefix) = split_url(&address.url)
-            .ok_or_else(|| protocol("its url is not like `s3://BUCKET/PREFIX`".to_owned()))?;
+        let place = Place::parse(&address.url).ok_or_else(|| {
+            let scheme = super::scheme(&address.url).unwrap_or_default();
+            protocol(format!("its url is not like `{scheme}://BUCKET/PREFIX`"))
+        })?;
         let driver = Driver::start(&address.name).map_err(|error| protocol(root_cause(&error)))?;
-        let place = driver.run(Place::find(address, var));
-        let keys = Arc::new(Keys::new(address, var, &place.region));
-        let wire = wire(&place, address, var, stall).map_err(protocol)?;
-        let client = |patience: Patience| {
-            let keys = Arc::clone(&keys);
-            connect(bucket, &place, keys, patience, wire.clone()).map_err(protocol)
+        let opening = Opening {
+            address,
+            var,
+            place: &place,
+            driver: &driver,
+            stall,
         };
+        let service = s3::open(&opening);
         Ok(Self {
             remote: address.name.clone(),
             url: address.url.clone(),
-            bucket: bucket.to_owned(),
-            prefix: prefix.to_owned(),
-            hasty: client(Patience::Short)?,
-            patient: client(Patience::Long)?,
+            service: service.map_err(protocol)?,
             place,
-            keys,
             answered: AtomicBool::new(false),
             bucket_seen: AtomicBool::new(false),
             budget: Budget::new(BODIES_IN_FLIGHT),
@@ -116,26 +159,26 @@ impl S3 {
 
     /// What stands before every key.
     fn base(&self) -> String {
-        if self.prefix.is_empty() {
+        if self.place.prefix.is_empty() {
             String::new()
         } else {
-            format!("{}/", self.prefix)
+            format!("{}/", self.place.prefix)
         }
     }
 
     /// Sends a small request, in haste as long as nobody has answered.
     fn ask<T>(
         &self,
-        request: &impl AsyncFn(&AmazonS3) -> object_store::Result<T>,
+        request: &impl AsyncFn(&dyn ObjectStore) -> object_store::Result<T>,
     ) -> std::result::Result<T, Failure> {
         if !self.answered.load(Ordering::Relaxed) {
-            let answer = self.note(self.driver.run(request(&self.hasty)));
+            let answer = self.note(self.driver.run(request(&*self.service.hasty)));
             let troubled = matches!(&answer, Err(failure) if failure.kind() == Some(Kind::Trouble));
             if !troubled {
                 return answer;
             }
         }
-        self.note(self.driver.run(request(&self.patient)))
+        self.note(self.driver.run(request(&*self.service.patient)))
     }
 
     /// Remembers that the service answered, be it with an error, and that the bucket is there.
@@ -196,7 +239,10 @@ impl S3 {
         let mut tries = 1;
         loop {
             let options = PutOptions::from(mode.clone());
-            let sent = self.patient.put_opts(&location, payload.clone(), options);
+            let sent = self
+                .service
+                .patient
+                .put_opts(&location, payload.clone(), options);
             let Err(failure) = self.note(self.driver.run(sent)) else {
                 return Ok(true);
             };
@@ -265,10 +311,10 @@ impl S3 {
         match status.kind() {
             Kind::NoBucket => Error::NoBucket {
                 remote: self.remote.clone(),
-                bucket: self.bucket.clone(),
+                bucket: self.place.bucket.clone(),
             },
             Kind::Denied => {
-                let used = self.keys.used();
+                let used = self.service.keys.used();
                 Error::Denied {
                     remote: self.remote.clone(),
                     url: self.url.clone(),
@@ -277,18 +323,14 @@ impl S3 {
                     key_source: used.source,
                 }
             }
-            Kind::Elsewhere => self.protocol(format!(
-                "{answer}: the bucket `{}` is not in region `{}`",
-                self.bucket, self.place.region
-            )),
+            Kind::Elsewhere => self.protocol(format!("{answer}: {}", self.service.elsewhere)),
             Kind::Trouble => self.unreachable(answer),
             Kind::NoObject | Kind::Exists | Kind::Conflict | Kind::Unknown => self.protocol(answer),
         }
     }
 
-    fn endpoint(&self) -> String {
-        let aws = || format!("https://s3.{}.amazonaws.com", self.place.region);
-        self.place.endpoint.clone().unwrap_or_else(aws)
+    fn endpoint(&self) -> &str {
+        &self.service.endpoint
     }
 
     fn unreachable(&self, detail: String) -> Error {
@@ -307,14 +349,14 @@ impl S3 {
     }
 }
 
-impl Transport for S3 {
+impl Transport for Bucket {
     fn writing(&self) -> Result<Writing> {
-        let place = format!(
-            "s3://{}/{} on {}",
-            self.bucket,
-            self.prefix,
-            self.endpoint()
-        );
+        let Place {
+            scheme,
+            bucket,
+            prefix,
+        } = &self.place;
+        let place = format!("{scheme}://{bucket}/{prefix} on {}", self.endpoint());
         Ok(Writing::Unproven(place))
     }
 
@@ -416,15 +458,24 @@ struct Part {
     bytes: Option<Bytes>,
 }
 
-/// The bucket and the prefix of `s3://bucket/prefix`.
-fn split_url(url: &str) -> Option<(&str, &str)> {
-    let rest = url.strip_prefix("s3://")?;
-    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    let is_bucket = (1..=255).contains(&bucket.len()) && bucket.bytes().all(legal);
-    let prefix = prefix.trim_matches('/');
-    let is_prefix = prefix.len() <= 512 && ObjectPath::parse(prefix).is_ok();
-    (is_bucket && is_prefix).then_some((bucket, prefix))
+impl Place {
+    /// The parts of `scheme://bucket/prefix`.
+    fn parse(url: &str) -> Option<Self> {
+        let scheme = *SCHEMES
+            .iter()
+            .find(|scheme| super::scheme(url) == Some(scheme))?;
+        let (_, rest) = url.split_once("://")?;
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        let is_bucket = (1..=255).contains(&bucket.len()) && bucket.bytes().all(legal);
+        let prefix = prefix.trim_matches('/');
+        let is_prefix = prefix.len() <= 512 && ObjectPath::parse(prefix).is_ok();
+        (is_bucket && is_prefix).then(|| Self {
+            scheme,
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+        })
+    }
 }
 
 fn range_options(offset: u64, len: u64) -> GetOptions {
