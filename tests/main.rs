@@ -14,6 +14,8 @@ mod absent;
 #[cfg(test)]
 mod add;
 #[cfg(test)]
+mod azure;
+#[cfg(test)]
 mod check_ignore;
 #[cfg(test)]
 mod checkout;

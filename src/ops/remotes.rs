@@ -80,9 +80,10 @@ pub fn remote_set(
 }
 
 fn set_key(remote: &mut RemoteSpec, key: &str, value: Option<&str>) -> Result<()> {
-    const KEYS: [&str; 6] = [
+    const KEYS: [&str; 7] = [
         "url",
         "default",
+        "account_name",
         "endpoint_url",
         "region",
         "profile",
@@ -99,6 +100,7 @@ fn set_key(remote: &mut RemoteSpec, key: &str, value: Option<&str>) -> Result<()
                 "`default` must be `true` or `false`".into(),
             ));
         }
+        ("account_name", _) => remote.account_name = text(),
         ("endpoint_url", _) => remote.endpoint_url = text(),
         ("region", _) => remote.region = text(),
         ("profile", _) => remote.profile = text(),

@@ -183,9 +183,11 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub struct Address {
     /// The name people gave it.
     pub name: String,
-    /// A directory (absolute here) or `s3://bucket/prefix`.
+    /// A directory (absolute here), or a url.
     pub url: String,
-    /// For S3.
+    /// For Azure.
+    pub account_name: Option<String>,
+    /// Another server than that of the cloud.
     pub endpoint_url: Option<String>,
     /// For S3.
     pub region: Option<String>,

@@ -30,7 +30,7 @@ enum RemoteCommand {
     },
     /// Let this clone show its keys to the place that a remote names
     ///
-    /// A server that speaks S3 (`endpoint_url`) and a machine behind `ssh://` may be named by a
+    /// A server other than that of the cloud (`endpoint_url`) and a machine behind `ssh://` may be named by a
     /// file that came with a clone or a pull request. Before esker signs in there, somebody must
     /// have said yes once in this clone; who adds or sets a remote has.
     Trust {
@@ -45,18 +45,21 @@ enum RemoteCommand {
     },
 }
 
-/// Secrets have no place here: S3 credentials come from the AWS environment, profiles, SSO and
-/// the rest of its usual chain.
+/// Secrets have no place here: credentials come from the environment, profiles, logins and the rest
+/// of the usual chain of each cloud.
 #[derive(Debug, clap::Args)]
 struct AddArgs {
     /// A short name
     name: String,
-    /// A directory, `s3://bucket/prefix`, `ssh://user@host/path`, or, to pull from only, `https://host/path`
+    /// A directory, `s3://bucket/prefix`, `az://container/prefix`, `ssh://user@host/path`, or, to pull from only, `https://host/path`
     url: String,
     /// Use it when no remote is named
     #[arg(short, long)]
     default: bool,
-    /// For S3: a server other than AWS
+    /// For Azure: the storage account
+    #[arg(long, value_name = "NAME")]
+    account_name: Option<String>,
+    /// For S3 and Azure: a server other than that of the cloud
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
     /// For S3: the region
@@ -74,7 +77,7 @@ struct AddArgs {
 struct SetArgs {
     /// Its name
     name: String,
-    /// `url`, `default`, `endpoint_url`, `region`, `profile` or `ca_bundle`
+    /// `url`, `default`, `account_name`, `endpoint_url`, `region`, `profile` or `ca_bundle`
     key: String,
     /// The value
     #[arg(required_unless_present = "unset")]
@@ -128,6 +131,7 @@ fn add(args: &AddArgs, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
     let spec = RemoteSpec {
         url: args.url.clone(),
         default: args.default,
+        account_name: args.account_name.clone(),
         endpoint_url: args.endpoint_url.clone(),
         region: args.region.clone(),
         profile: args.profile.clone(),

@@ -17,20 +17,23 @@ pub(super) fn remote_error(error: &Error, text: String) -> CliError {
             .detail("what was sent or received is kept; run it again to go on")
             .hint("check the url with `esker remote list`, and the network"),
         Error::Denied {
-            remote, key_source, ..
-        } => CliError::new("E0412", REMOTE, text).hint(denied(remote, key_source)),
+            remote,
+            url,
+            key_source,
+            ..
+        } => CliError::new("E0412", REMOTE, text).hint(denied(remote, url, key_source)),
         Error::NoCredentials {
             key_source, detail, ..
         } if detail.contains("SSO") => CliError::new("E0413", REMOTE, text).hint(sso(key_source)),
-        Error::NoCredentials { .. } => CliError::new("E0413", REMOTE, text).hint(
-            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile below the remote: profile = \"…\"",
-        ),
+        Error::NoCredentials { url, .. } => {
+            CliError::new("E0413", REMOTE, text).hint(no_credentials(url))
+        }
         Error::NoBucket { .. } => CliError::new("E0414", REMOTE, text)
             .hint("create it, or correct the url in esker.toml"),
         Error::MissingDirectory { .. } => CliError::new("E0415", REMOTE, text)
             .hint("if it is a mount, mount it; if nothing was pushed yet: esker push"),
         Error::UnknownScheme { .. } => CliError::new("E0416", CANNOT, text)
-            .hint("this version knows directories, s3://BUCKET/PREFIX, ssh://USER@HOST/PATH and, to pull from, https://HOST/PATH"),
+            .hint("this version knows directories, s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, ssh://USER@HOST/PATH and, to pull from, https://HOST/PATH"),
         Error::NoRoom { needed, free } => advice::no_room(*needed, *free),
         Error::ReadOnly { .. } => CliError::new("E0419", REMOTE, text)
             .hint("push to where the server takes its files from, and pull from here"),
@@ -48,7 +51,23 @@ fn sso(key_source: &str) -> String {
     format!("aws sso login --profile {profile}")
 }
 
-fn denied(remote: &str, key_source: &str) -> String {
+fn no_credentials(url: &str) -> &'static str {
+    match url.split_once("://") {
+        Some(("az", _)) => {
+            "sign in with `az login`, or set AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN"
+        }
+        _ => {
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile below the remote: profile = \"…\""
+        }
+    }
+}
+
+fn denied(remote: &str, url: &str, key_source: &str) -> String {
+    if url.starts_with("az://") {
+        return "check that key, and its rights on the container; for whoever signed in to push, that is \
+                the role `Storage Blob Data Contributor`"
+            .to_owned();
+    }
     match key_source.starts_with("profile") {
         true => format!(
             "check the keys of that profile, or name another below `[remote.{remote}]`: profile = \"…\""

@@ -150,11 +150,12 @@ fn table_of<'a>(document: &'a Document<&str>, section: &str, name: &str) -> Opti
     document.get(section)?.as_table()?.get(name)?.as_table()
 }
 
-fn fields(remote: &RemoteSpec) -> [Field; 6] {
+fn fields(remote: &RemoteSpec) -> [Field; 7] {
     let text = |value: &Option<String>| value.as_deref().map(Value::from);
     [
         ("url", Some(remote.url.as_str().into())),
         ("default", remote.default.then(|| true.into())),
+        ("account_name", text(&remote.account_name)),
         ("endpoint_url", text(&remote.endpoint_url)),
         ("region", text(&remote.region)),
         ("profile", text(&remote.profile)),

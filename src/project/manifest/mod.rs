@@ -213,7 +213,9 @@ pub struct RemoteSpec {
     pub url: String,
     /// Whether it is used when none is named.
     pub default: bool,
-    /// For S3: another server than AWS.
+    /// For Azure: the storage account.
+    pub account_name: Option<String>,
+    /// Another server than that of the cloud.
     pub endpoint_url: Option<String>,
     /// For S3.
     pub region: Option<String>,
@@ -225,9 +227,12 @@ pub struct RemoteSpec {
 
 impl RemoteSpec {
     /// The place that would be shown the keys of whoever uses this remote, if it is not the one of
-    /// a cloud: the server that speaks S3, or the machine that `ssh` signs in to.
+    /// a cloud: the server that speaks its language, or the machine that `ssh` signs in to.
     pub fn endpoint(&self) -> Option<String> {
-        if self.url.starts_with("s3://") {
+        if ["s3://", "az://"]
+            .iter()
+            .any(|scheme| self.url.starts_with(scheme))
+        {
             return self.endpoint_url.as_deref().map(origin);
         }
         self.url.starts_with("ssh://").then(|| origin(&self.url))

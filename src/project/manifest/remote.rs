@@ -8,9 +8,10 @@ use crate::project::Result;
 use crate::project::layout::MANIFEST;
 use crate::project::source::Section;
 
-pub(super) const KNOWN: [&str; 6] = [
+pub(super) const KNOWN: [&str; 7] = [
     "url",
     "default",
+    "account_name",
     "endpoint_url",
     "region",
     "profile",
@@ -66,6 +67,7 @@ pub(super) fn remote(section: &Section<'_>) -> Result<RemoteSpec> {
     Ok(RemoteSpec {
         url: url.ok_or_else(|| section.error(format!("`[{}]` has no `url`", section.title())))?,
         default: section.flag("default", false)?,
+        account_name: text("account_name")?,
         endpoint_url: text("endpoint_url")?,
         region: text("region")?,
         profile: text("profile")?,

@@ -41,7 +41,7 @@ const LESSON: &str = r#"
 # files = ["eval/metrics.json"]
 # goal = { auc = "max", log_loss = "min" }
 #
-# Where `esker push` sends the data: a directory or S3. Keys and passwords never stand here.
+# Where `esker push` sends the data: a directory or a bucket. Keys and passwords never stand here.
 #
 # [remote.shared]
 # url = "s3://bucket/prefix"

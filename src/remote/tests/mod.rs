@@ -1,5 +1,6 @@
 //! Push and fetch against each other, over a remote in memory and one in a directory.
 
+mod azure;
 mod careless;
 mod crash;
 mod hostile;

@@ -1,4 +1,4 @@
-//! What an answer of S3, or of a plain server, that is no success means.
+//! What an answer of a cloud, or of a plain server, that is no success means.
 //!
 //! `object_store` keeps the status and the body of such an answer in a type that cannot be named
 //! from outside, so they are read from its text. The version is pinned, and the tests against a
@@ -97,6 +97,14 @@ impl Failure {
             }
             next = error.source();
         }
+        // What was part of an answer about several objects has no text of its own.
+        if matches!(error, object_store::Error::NotFound { .. }) {
+            return Self::Status(Status {
+                number: 404,
+                code: None,
+                message: None,
+            });
+        }
         Self::Other(root_cause(error))
     }
 
@@ -124,6 +132,14 @@ impl Status {
                 message: None,
             });
         }
+        if text.starts_with("Bulk delete request failed for key ") {
+            let (_, code) = text.rsplit_once("(code: ")?;
+            return Some(Self {
+                number: code.strip_suffix(')')?.parse().ok()?,
+                code: None,
+                message: None,
+            });
+        }
         let rest = text.strip_prefix("Server returned non-2xx status code: ")?;
         Some(Self {
             number: rest.get(..3)?.parse().ok()?,
@@ -135,13 +151,13 @@ impl Status {
     /// What it means.
     pub(super) fn kind(&self) -> Kind {
         match (self.number, self.code.as_deref()) {
-            (_, Some("NoSuchBucket")) => Kind::NoBucket,
+            (_, Some("NoSuchBucket" | "ContainerNotFound")) => Kind::NoBucket,
             (404, _) => Kind::NoObject,
             (_, Some("PermanentRedirect" | "AuthorizationHeaderMalformed")) => Kind::Elsewhere,
             (_, Some(code)) if DENYING_CODES.contains(&code) => Kind::Denied,
             (401 | 403, _) => Kind::Denied,
             (300..=303 | 305..=399, _) => Kind::Elsewhere,
-            (304 | 412, _) => Kind::Exists,
+            (304 | 412, _) | (_, Some("BlobAlreadyExists")) => Kind::Exists,
             (409, _) => Kind::Conflict,
             (408 | 429 | 500.., _) => Kind::Trouble,
             _ => Kind::Unknown,
@@ -211,12 +227,25 @@ mod tests {
     }
 
     #[test]
+    fn reads_the_status_of_a_part_of_an_answer() {
+        let text = "Bulk delete request failed for key a (code: 1): This request is not authorized \
+                    to perform this operation. (code: 403)";
+        assert_eq!(Status::parse(text), Some(status(403, None)));
+        let not_there = object_store::Error::NotFound {
+            path: "a".to_owned(),
+            source: "gone".into(),
+        };
+        assert_eq!(Failure::read(&not_there).kind(), Some(Kind::NoObject));
+    }
+
+    #[test]
     fn other_texts_are_no_status() {
         let texts = [
             "",
             "HTTP error: request failed",
             "Server returned non-2xx status code: ",
             "Server returned non-2xx status code: abc",
+            "Bulk delete request failed for key a: no reason",
             "Server returned non-2xx status code: 4é",
         ];
         for text in texts {
@@ -236,6 +265,11 @@ mod tests {
             (404, None, Kind::NoObject),
             (404, Some("NoSuchKey"), Kind::NoObject),
             (404, Some("NoSuchBucket"), Kind::NoBucket),
+            (404, Some("ContainerNotFound"), Kind::NoBucket),
+            (404, Some("BlobNotFound"), Kind::NoObject),
+            (403, Some("AuthenticationFailed"), Kind::Denied),
+            (409, Some("BlobAlreadyExists"), Kind::Exists),
+            (409, Some("LeaseIdMissing"), Kind::Conflict),
             (403, None, Kind::Denied),
             (401, None, Kind::Denied),
             (400, Some("ExpiredToken"), Kind::Denied),

@@ -8,12 +8,16 @@ use proptest::prelude::*;
 
 use super::*;
 
+#[path = "azure_server_tests.rs"]
+pub(crate) mod azure_server_tests;
 #[path = "bad_line_tests.rs"]
 mod bad_line_tests;
 #[path = "careless_s3_tests.rs"]
 pub(crate) mod careless_s3_tests;
 #[path = "http_tests.rs"]
 pub(crate) mod http_tests;
+#[path = "issuer.rs"]
+pub(crate) mod issuer;
 #[path = "proxy.rs"]
 pub(crate) mod proxy;
 #[path = "s3_server_tests.rs"]

@@ -31,6 +31,9 @@ use crate::remote::Address;
 /// The time to get a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The same for the metadata service of the machine.
+const MACHINE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// For so long nothing may move. The kernel takes up to 4 MiB off our hands before it sends them,
 /// so this is the time for 4 MiB on a very slow line.
 pub(super) const STALL: Duration = Duration::from_secs(300);
@@ -48,6 +51,9 @@ pub(super) struct Wire {
     pub(super) is_plain: bool,
     /// For how long nothing may move.
     pub(super) stall: Duration,
+    /// Whether it is the metadata service of this machine that is asked: that one is near if it is
+    /// there at all, and no proxy leads to it.
+    is_machine: bool,
 }
 
 impl HttpConnector for Wire {
@@ -56,12 +62,19 @@ impl HttpConnector for Wire {
             .user_agent(concat!("esker/", env!("CARGO_PKG_VERSION")))
             .tls_certs_merge(self.authorities.iter().cloned())
             .https_only(!self.is_plain)
-            .connect_timeout(CONNECT_TIMEOUT)
+            .connect_timeout(match self.is_machine {
+                true => MACHINE_TIMEOUT,
+                false => CONNECT_TIMEOUT,
+            })
             .tcp_keepalive(Duration::from_secs(30))
             .tcp_keepalive_interval(Duration::from_secs(10))
             .tcp_keepalive_retries(3);
         #[cfg(target_os = "linux")]
         let builder = builder.tcp_user_timeout(UNACKNOWLEDGED);
+        let builder = match self.is_machine {
+            true => builder.no_proxy(),
+            false => builder,
+        };
         let client = builder
             .build()
             .map_err(|error| object_store::Error::Generic {
@@ -95,7 +108,24 @@ impl Wire {
             authorities,
             is_plain: url.starts_with("http://"),
             stall,
+            is_machine: false,
         })
+    }
+
+    /// The same to a server that is asked without TLS.
+    pub(super) fn without_tls(self) -> Self {
+        Self {
+            is_plain: true,
+            ..self
+        }
+    }
+
+    /// The same to the metadata service of this machine, which is asked without TLS.
+    pub(super) fn into_machine(self) -> Self {
+        Self {
+            is_machine: true,
+            ..self.without_tls()
+        }
     }
 }
 

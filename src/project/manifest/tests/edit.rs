@@ -173,6 +173,7 @@ fn remotes() -> impl Strategy<Value = RemoteSpec> {
             endpoint_url,
             region,
             profile,
+            account_name: None,
             ca_bundle: None,
         },
     )

@@ -198,12 +198,16 @@ fn metrics(key: &str) -> Json {
 fn remote_key(key: &str) -> Json {
     match key {
         "url" => about(
-            "A directory, s3://BUCKET/PREFIX, ssh://HOST/PATH or https://HOST/PATH",
+            "A directory, s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, ssh://HOST/PATH or https://HOST/PATH",
             json!({ "type": "string", "pattern": r"\S" }),
         ),
         "default" => about("Used when no remote is named", flag(false)),
+        "account_name" => about(
+            "The storage account of Azure",
+            json!({ "type": "string", "pattern": r"\S" }),
+        ),
         "endpoint_url" => about(
-            "The server that speaks S3",
+            "A server other than that of the cloud",
             json!({ "type": "string", "pattern": r"\S" }),
         ),
         "region" => about("The region", json!({ "type": "string", "pattern": r"\S" })),

@@ -1,11 +1,13 @@
-//! A remote in a bucket of a cloud: of S3, or of what speaks S3.
+//! A remote in a bucket of a cloud: of S3, or of what speaks S3, or in a container of Azure.
 //!
 //! The client is `object_store`; everything async ends here. What the service answers is turned
 //! into the errors of the room: a refused key is told from a missing bucket, and both from a
 //! service that nobody reached. What is different from cloud to cloud is in a file of its own,
 //! which makes the clients and a [`Service`].
 
+mod azure;
 mod budget;
+mod named;
 mod s3;
 
 use std::io::Read;
@@ -33,7 +35,7 @@ use crate::fs::{self, Context};
 use crate::remote::{Address, Error, Result};
 
 /// What stands before `://` in the url of a bucket.
-pub(super) const SCHEMES: [&str; 1] = ["s3"];
+pub(super) const SCHEMES: [&str; 2] = ["s3", "az"];
 
 /// Bodies in memory at once, whatever the number of threads: two packs of the usual size.
 const BODIES_IN_FLIGHT: u64 = 128 << 20;
@@ -138,7 +140,10 @@ impl Bucket {
             driver: &driver,
             stall,
         };
-        let service = s3::open(&opening);
+        let service = match place.scheme {
+            "az" => azure::open(&opening),
+            _ => s3::open(&opening),
+        };
         Ok(Self {
             remote: address.name.clone(),
             url: address.url.clone(),

@@ -250,6 +250,7 @@ fn splits_urls() {
         ("s3://user@bucket/a", None),
         ("s3://bucket/a/../b", None),
         ("s3://bucket/a//b", None),
+        ("az://container/a", Some(("container", "a"))),
         ("https://bucket/a", None),
     ];
     for (url, expected) in cases {
