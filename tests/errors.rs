@@ -197,7 +197,7 @@ fn a_remote_that_is_not_configured_or_not_there() {
     --- stderr
     error[E0416]: remote `web` has the url `ftp://example.com/x`, which is of no kind that esker knows
 
-    hint: this version knows directories, s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, ssh://USER@HOST/PATH and, to pull from, https://HOST/PATH
+    hint: this version knows directories, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, ssh://USER@HOST/PATH and, to pull from, https://HOST/PATH
     ");
 }
 

@@ -51,7 +51,7 @@ enum RemoteCommand {
 struct AddArgs {
     /// A short name
     name: String,
-    /// A directory, `s3://bucket/prefix`, `az://container/prefix`, `ssh://user@host/path`, or, to pull from only, `https://host/path`
+    /// A directory, `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`, `ssh://user@host/path`, or, to pull from only, `https://host/path`
     url: String,
     /// Use it when no remote is named
     #[arg(short, long)]
@@ -59,7 +59,7 @@ struct AddArgs {
     /// For Azure: the storage account
     #[arg(long, value_name = "NAME")]
     account_name: Option<String>,
-    /// For S3 and Azure: a server other than that of the cloud
+    /// For S3, Google Cloud and Azure: a server other than that of the cloud
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
     /// For S3: the region

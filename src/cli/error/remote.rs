@@ -33,7 +33,7 @@ pub(super) fn remote_error(error: &Error, text: String) -> CliError {
         Error::MissingDirectory { .. } => CliError::new("E0415", REMOTE, text)
             .hint("if it is a mount, mount it; if nothing was pushed yet: esker push"),
         Error::UnknownScheme { .. } => CliError::new("E0416", CANNOT, text)
-            .hint("this version knows directories, s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, ssh://USER@HOST/PATH and, to pull from, https://HOST/PATH"),
+            .hint("this version knows directories, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, ssh://USER@HOST/PATH and, to pull from, https://HOST/PATH"),
         Error::NoRoom { needed, free } => advice::no_room(*needed, *free),
         Error::ReadOnly { .. } => CliError::new("E0419", REMOTE, text)
             .hint("push to where the server takes its files from, and pull from here"),
@@ -56,6 +56,10 @@ fn no_credentials(url: &str) -> &'static str {
         Some(("az", _)) => {
             "sign in with `az login`, or set AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN"
         }
+        Some(("gs", _)) => {
+            "sign in with `gcloud auth application-default login`, or name the key file of a service account in \
+             GOOGLE_APPLICATION_CREDENTIALS"
+        }
         _ => {
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile below the remote: profile = \"…\""
         }
@@ -66,6 +70,10 @@ fn denied(remote: &str, url: &str, key_source: &str) -> String {
     if url.starts_with("az://") {
         return "check that key, and its rights on the container; for whoever signed in to push, that is \
                 the role `Storage Blob Data Contributor`"
+            .to_owned();
+    }
+    if url.starts_with("gs://") {
+        return "check that login, and its rights on the bucket: to push takes the role `Storage Object User`"
             .to_owned();
     }
     match key_source.starts_with("profile") {

@@ -229,7 +229,7 @@ impl RemoteSpec {
     /// The place that would be shown the keys of whoever uses this remote, if it is not the one of
     /// a cloud: the server that speaks its language, or the machine that `ssh` signs in to.
     pub fn endpoint(&self) -> Option<String> {
-        if ["s3://", "az://"]
+        if ["s3://", "gs://", "az://"]
             .iter()
             .any(|scheme| self.url.starts_with(scheme))
         {

@@ -88,7 +88,7 @@ fn connect(address: &Address, variables: &Variables) -> Bucket {
 }
 
 /// Every act on a remote that must fail as a whole.
-pub(super) fn failures(transport: &dyn Transport) -> Vec<(&'static str, Error)> {
+pub(crate) fn failures(transport: &dyn Transport) -> Vec<(&'static str, Error)> {
     let results = [
         ("get", transport.get("a").map(|_| ())),
         ("get_range", transport.get_range("a", 0, 1).map(|_| ())),
@@ -114,7 +114,7 @@ fn assert_denied(failure: &(&str, Error), code: &str, id: &str, source: &str) {
 /// It was the key that was refused. Yields the remote that it was refused by; what is not known
 /// beforehand is not compared.
 #[track_caller]
-pub(super) fn assert_refused(
+pub(crate) fn assert_refused(
     (act, error): &(&str, Error),
     expected_code: Option<&str>,
     expected_id: Option<&str>,

@@ -134,7 +134,7 @@ fn sshd() -> PathBuf {
     clippy::disallowed_methods,
     reason = "real keys are made by the real program"
 )]
-pub(super) fn run(program: &str, args: &[&str]) {
+pub(crate) fn run(program: &str, args: &[&str]) {
     let status = Command::new(program).args(args).status();
     assert!(status.unwrap().success(), "{program} {args:?}");
 }

@@ -14,6 +14,8 @@ pub(crate) mod azure_server_tests;
 mod bad_line_tests;
 #[path = "careless_s3_tests.rs"]
 pub(crate) mod careless_s3_tests;
+#[path = "google.rs"]
+pub(crate) mod google;
 #[path = "http_tests.rs"]
 pub(crate) mod http_tests;
 #[path = "issuer.rs"]
@@ -44,7 +46,7 @@ fn directory(root: &Path) -> Directory {
 }
 
 /// What every transport must do, on an empty remote that is there.
-fn keeps_the_contract(transport: &dyn Transport, spool: &Path) {
+pub(super) fn keeps_the_contract(transport: &dyn Transport, spool: &Path) {
     keeps_all_but_writers_apart(transport, spool);
     what_is_there_is_not_replaced(transport);
     one_of_many_wins(transport);

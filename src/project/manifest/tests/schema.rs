@@ -198,7 +198,7 @@ fn metrics(key: &str) -> Json {
 fn remote_key(key: &str) -> Json {
     match key {
         "url" => about(
-            "A directory, s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, ssh://HOST/PATH or https://HOST/PATH",
+            "A directory, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, ssh://HOST/PATH or https://HOST/PATH",
             json!({ "type": "string", "pattern": r"\S" }),
         ),
         "default" => about("Used when no remote is named", flag(false)),

@@ -1,4 +1,5 @@
-//! A remote in a bucket of a cloud: of S3, or of what speaks S3, or in a container of Azure.
+//! A remote in a bucket of a cloud: of S3, or of what speaks S3, of Google Cloud Storage,
+//! or in a container of Azure.
 //!
 //! The client is `object_store`; everything async ends here. What the service answers is turned
 //! into the errors of the room: a refused key is told from a missing bucket, and both from a
@@ -7,6 +8,7 @@
 
 mod azure;
 mod budget;
+mod gcs;
 mod named;
 mod s3;
 
@@ -35,7 +37,7 @@ use crate::fs::{self, Context};
 use crate::remote::{Address, Error, Result};
 
 /// What stands before `://` in the url of a bucket.
-pub(super) const SCHEMES: [&str; 2] = ["s3", "az"];
+pub(super) const SCHEMES: [&str; 3] = ["s3", "az", "gs"];
 
 /// Bodies in memory at once, whatever the number of threads: two packs of the usual size.
 const BODIES_IN_FLIGHT: u64 = 128 << 20;
@@ -142,6 +144,7 @@ impl Bucket {
         };
         let service = match place.scheme {
             "az" => azure::open(&opening),
+            "gs" => gcs::open(&opening),
             _ => s3::open(&opening),
         };
         Ok(Self {

@@ -251,6 +251,7 @@ fn splits_urls() {
         ("s3://bucket/a/../b", None),
         ("s3://bucket/a//b", None),
         ("az://container/a", Some(("container", "a"))),
+        ("gs://bucket/a", Some(("bucket", "a"))),
         ("https://bucket/a", None),
     ];
     for (url, expected) in cases {

@@ -1,0 +1,114 @@
+//! Google Cloud Storage, by its XML API: where the token comes from, and the client.
+//!
+//! The credentials are the *application default* ones: the file that the environment names, else the
+//! file that `gcloud` has written, else the service account of the machine. The first that is there
+//! is used, and no other.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use object_store::gcp::{GcpCredentialProvider, GoogleCloudStorageBuilder};
+use object_store::{ClientOptions, ObjectStore};
+
+use super::named::Named;
+use super::{Opening, Service, wire};
+use crate::fs;
+use crate::remote::transport::driver::Patience;
+use crate::remote::transport::failure::root_cause;
+
+type Var<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Where the service is for everybody.
+const ENDPOINT: &str = "https://storage.googleapis.com";
+
+/// Makes the clients; sends nothing. The error is for people.
+pub(super) fn open(opening: &Opening<'_>) -> Result<Service, String> {
+    let asked = opening.address.endpoint_url.as_deref();
+    let endpoint = asked.unwrap_or(ENDPOINT).trim_end_matches('/').to_owned();
+    let wire = wire(&endpoint, opening)?;
+    let source = Source::find(opening.var);
+    let builder = |patience: Patience| {
+        GoogleCloudStorageBuilder::new()
+            .with_bucket_name(&opening.place.bucket)
+            .with_base_url(&endpoint)
+            .with_client_options(ClientOptions::new().with_allow_http(wire.is_plain))
+            .with_retry(patience.retry())
+    };
+    let issuer = match source.path {
+        Some(_) => wire.clone(),
+        None => wire.clone().into_machine(),
+    };
+    let asking = builder(Patience::Short).with_http_connector(issuer);
+    let keys = Arc::new(Named {
+        provider: source.provider(asking)?,
+        source: source.name,
+    });
+    let client = |patience: Patience| -> Result<Box<dyn ObjectStore>, String> {
+        let keys: GcpCredentialProvider = Arc::clone(&keys) as _;
+        let builder = builder(patience).with_credentials(keys);
+        let client = builder.with_http_connector(wire.clone()).build();
+        Ok(Box::new(client.map_err(|error| root_cause(&error))?))
+    };
+    Ok(Service {
+        hasty: client(Patience::Short)?,
+        patient: client(Patience::Long)?,
+        elsewhere: format!("the bucket `{}` is not there", opening.place.bucket),
+        endpoint,
+        keys,
+    })
+}
+
+/// Where the credentials come from.
+struct Source {
+    name: String,
+    /// The file that has them; without one the machine has.
+    path: Option<String>,
+}
+
+impl Source {
+    /// The first that the environment has.
+    fn find(var: Var<'_>) -> Self {
+        const NAME: &str = "GOOGLE_APPLICATION_CREDENTIALS";
+        if let Some(path) = non_empty(var, NAME) {
+            return Self {
+                name: NAME.to_owned(),
+                path: Some(path),
+            };
+        }
+        let dir = non_empty(var, "CLOUDSDK_CONFIG")
+            .or_else(|| Some(format!("{}/.config/gcloud", non_empty(var, "HOME")?)));
+        let path = dir.map(|dir| format!("{dir}/application_default_credentials.json"));
+        match path.filter(|path| matches!(fs::metadata(Path::new(path)), Ok(Some(_)))) {
+            Some(path) => Self {
+                name: "the login of `gcloud`".to_owned(),
+                path: Some(path),
+            },
+            None => Self {
+                name: "the service account of this machine".to_owned(),
+                path: None,
+            },
+        }
+    }
+
+    fn provider(
+        &self,
+        builder: GoogleCloudStorageBuilder,
+    ) -> Result<GcpCredentialProvider, String> {
+        let builder = match &self.path {
+            Some(path) => builder.with_application_credentials(path),
+            None => builder,
+        };
+        let client = builder.build();
+        let client = client
+            .map_err(|error| format!("{} cannot be used: {}", self.name, root_cause(&error)))?;
+        Ok(Arc::clone(client.credentials()))
+    }
+}
+
+fn non_empty(var: Var<'_>, name: &str) -> Option<String> {
+    var(name).filter(|value| !value.trim().is_empty())
+}
+
+#[cfg(test)]
+#[path = "gcs_tests.rs"]
+mod tests;
