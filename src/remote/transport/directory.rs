@@ -153,7 +153,11 @@ impl Transport for Directory {
         if end.is_none() || len > MAX_OBJECT_BYTES {
             return Err(too_short(&self.remote, key, size, offset, len));
         }
-        let mut file = fs::open(&path)?;
+        let mut file = match fs::open(&path) {
+            // A collection took it away just now.
+            Err(error) if fs::is_missing(&error.source) => return Ok(None),
+            opened => opened?,
+        };
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(offset))
             .and_then(|_| file.take(len).read_to_end(&mut bytes))

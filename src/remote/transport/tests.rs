@@ -389,6 +389,30 @@ fn a_key_below_an_object_is_not_there() {
 }
 
 #[test]
+fn what_is_deleted_while_it_is_read_is_there_or_not() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("a");
+    let transport = directory(root.path());
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..20_000 {
+                crate::fs::write_new(&root.path().join("new"), b"content").unwrap();
+                crate::fs::rename(&root.path().join("new"), &path).unwrap();
+                crate::fs::remove_file(&path).unwrap();
+            }
+            is_over.store(true, Ordering::SeqCst);
+        });
+        while !is_over.load(Ordering::SeqCst) {
+            let whole = transport.get("a").unwrap();
+            assert!(whole.is_none_or(|bytes| bytes == "content"));
+            let part = transport.get_range("a", 1, 3).unwrap();
+            assert!(part.is_none_or(|bytes| bytes == "ont"));
+        }
+    });
+}
+
+#[test]
 fn an_object_that_is_too_large_takes_no_memory() {
     let root = tempfile::tempdir().unwrap();
     let transport = directory(root.path());
