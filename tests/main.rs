@@ -96,6 +96,9 @@ mod shared_store;
 mod stage;
 #[cfg(test)]
 mod status;
+#[cfg(feature = "failpoints")]
+#[cfg(test)]
+mod stress;
 #[cfg(test)]
 mod tumours;
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! What the environment asks of the fail points of `fs`: for tests alone.
 //!
 //! `ESKER_FAIL_AT=N` makes the N-th step that changes the disk fail, 0 none; `ESKER_FAIL_HOW` is
-//! `abort`, `error` or `enospc`; `ESKER_FAIL_ROOM` is how many bytes the disk seems to have left;
-//! `ESKER_FAIL_COUNT` is a file to which the number of steps is written at the end.
+//! `abort`, `error`, `enospc`, or `pause`, which stops the process until somebody continues it;
+//! `ESKER_FAIL_ROOM` is how many bytes the disk seems to have left; `ESKER_FAIL_COUNT` is a file to
+//! which the number of steps is written at the end.
 //! `ESKER_CLOCK_AHEAD` puts the clock forward by so many seconds. `ESKER_NO_VALIDATION` breaks the
 //! rule of pushes that a collection at the same time relies on, to show that it is needed.
 
@@ -18,6 +19,7 @@ pub(super) fn arm() {
     let how = match variable("ESKER_FAIL_HOW").as_deref() {
         Some("error") => FailHow::Error,
         Some("enospc") => FailHow::Full,
+        Some("pause") => FailHow::Pause,
         _ => FailHow::Abort,
     };
     let at = number("ESKER_FAIL_AT").unwrap_or(0);

@@ -109,6 +109,8 @@ mod armed {
         Error,
         /// The disk is full: this step, and every later one that needs room.
         Full,
+        /// Nothing fails: the process stops before this one step, until somebody continues it.
+        Pause,
     }
 
     struct Plan {
@@ -140,16 +142,26 @@ mod armed {
         let now = STEPS.fetch_add(1, Ordering::SeqCst) + 1;
         let plan = PLAN.get().filter(|plan| plan.at > 0 && now >= plan.at)?;
         let hit = match plan.how {
-            FailHow::Abort | FailHow::Error => now == plan.at,
+            FailHow::Abort | FailHow::Error | FailHow::Pause => now == plan.at,
             FailHow::Full => needs == Needs::Room,
         };
+        if hit && plan.how == FailHow::Pause {
+            pause();
+            return None;
+        }
         hit.then_some(plan.how)
+    }
+
+    fn pause() {
+        use rustix::process::{Signal, getpid, kill_process};
+        // One that cannot be stopped goes on, which the tests notice.
+        let _ = kill_process(getpid(), Signal::STOP);
     }
 
     fn fail(how: FailHow) -> io::Error {
         match how {
             FailHow::Abort => std::process::abort(),
-            FailHow::Error => Errno::IO.into(),
+            FailHow::Error | FailHow::Pause => Errno::IO.into(),
             FailHow::Full => Errno::NOSPC.into(),
         }
     }
