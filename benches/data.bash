@@ -153,6 +153,7 @@ print_data() {
 
 measure_data() {
     files=${files:-100000}
+    big=${big:-2048}
     rounds=${rounds:-7}
     ! wanted start || row_start
     if wanted take-in || wanted status || wanted one-new || wanted put-back; then

@@ -6,10 +6,11 @@
 #   benches/run.sh scale [OPTIONS]      esker alone, 10,000 to 1,000,000 files: time and memory a step
 #   benches/run.sh threshold [OPTIONS]  files of 1 to 128 KiB, in packs against each by itself
 #   benches/run.sh chunks [OPTIONS]     bytes sent of large files that change, against restic and the ideal
+#   benches/run.sh memory [OPTIONS]     the peak of add, push and pull of much data
 #
-#   --files N     files to make; in `scale` the last step     (100000; scale: 1000000; threshold: 5000)
+#   --files N     files to make; in `scale` the last step     (100000; scale: 1000000; threshold: 5000; memory: 200000)
 #   --size BYTES  the size of each of them                    (4096)
-#   --big MIB     the size of the big file                    (2048)
+#   --big MIB     the size of the big file                    (2048; memory: 5120)
 #   --stages N    of `pipelines`: stages, of which one in ten runs  (1000)
 #   --rounds R    how often each pair is measured             (7; scale and threshold: 3)
 #   --only A,B    of `data` only: start take-in status one-new put-back big
@@ -46,6 +47,8 @@ usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 . "$here/threshold.bash"
 # shellcheck source=benches/chunks.bash
 . "$here/chunks.bash"
+# shellcheck source=benches/memory.bash
+. "$here/memory.bash"
 
 # number OPTION VALUE: a whole number above zero, or the end.
 number() {
@@ -53,7 +56,7 @@ number() {
     printf '%s' "$2"
 }
 
-files='' size=4096 big=2048 mib=200 stages='' rounds='' only='' with_dvc=yes esker_binary='' place=$bench/work
+files='' size=4096 big='' mib=200 stages='' rounds='' only='' with_dvc=yes esker_binary='' place=$bench/work
 
 read_options() {
     while [ $# -gt 0 ]; do
@@ -78,6 +81,7 @@ work=
 clean_up() {
     status=$?
     trap - EXIT
+    stop_server
     cd "$root"
     [ -z "$work" ] || rm -rf -- "$work"
     exit "$status"
@@ -113,7 +117,7 @@ isolate() {
 
 mode=${1:-}
 case $mode in
-    data | pipelines | scale | threshold | chunks) shift ;;
+    data | pipelines | scale | threshold | chunks | memory) shift ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
 esac

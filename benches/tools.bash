@@ -27,7 +27,7 @@ check_tools() {
         needs restic "apt-get install restic"
         needs zstd "apt-get install zstd"
     fi
-    if [ "$1" = pipelines ] || [ "$1" = chunks ]; then
+    if [ "$1" = pipelines ] || [ "$1" = chunks ] || [ "$1" = memory ]; then
         needs python3 "apt-get install python3 python3-venv"
     elif [ "$1" = data ] && [ -n "$with_dvc" ]; then
         needs python3 "apt-get install python3 python3-venv, or leave DVC out with --no-dvc"
