@@ -35,7 +35,7 @@ pub use guard::{Holder, LockGuard, SharedGuard};
 pub use link::{LinkKind, hard_link, is_same_file, try_symlink};
 pub use room::{free_space, shares_blocks};
 pub use sweep::{is_abandoned, sweep};
-pub use temp::{TempDir, TempFile, is_temporary, replace, temp_name};
+pub use temp::{TempDir, TempFile, begun_bytes, is_temporary, replace, temp_name};
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::fail::{self, Needs, step};
@@ -14,12 +15,12 @@ pub(super) const TEMP_PREFIX: &str = ".esker-tmp-";
 ///
 /// Its temporary name lies in the directory it is made in, so that the final rename stays in
 /// one file system; it carries the process id and chance, so that two processes never share it.
-/// Dropped unpersisted, it is removed.
+/// Dropped unpersisted, it is removed; but one that is to be gone on with stays.
 #[derive(Debug)]
 pub struct TempFile {
     file: File,
     path: PathBuf,
-    done: bool,
+    stays: bool,
 }
 
 impl TempFile {
@@ -37,8 +38,35 @@ impl TempFile {
         Ok(Self {
             file,
             path,
-            done: false,
+            stays: false,
         })
+    }
+
+    /// Goes on with the file for this purpose (letters and digits) that somebody began in a
+    /// directory and who is gone, or begins one. It stays until it is persisted or given up. Says
+    /// whether something may be in it already.
+    pub fn resume_in(dir: &Path, purpose: &str) -> Result<(Self, bool)> {
+        let path = dir.join(format!("{}.{purpose}", temp_name()));
+        let begun = begun_in(dir, |other| other == purpose)?;
+        let taken = begun
+            .iter()
+            .find_map(|old| take_over(old, &path).transpose());
+        if let Some(file) = taken.transpose()? {
+            let stays = true;
+            return Ok((Self { file, path, stays }, true));
+        }
+        let mut temp = Self::new_in(dir)?;
+        // Without locks it can be made all the same, but nobody will go on with it.
+        let _ = temp.file.try_lock();
+        std::fs::rename(&temp.path, &path).context("rename", &temp.path)?;
+        temp.path = path;
+        temp.stays = true;
+        Ok((temp, false))
+    }
+
+    /// Has it removed when it is dropped.
+    pub fn give_up(&mut self) {
+        self.stays = false;
     }
 
     /// Where it lies for now.
@@ -71,18 +99,64 @@ impl TempFile {
     pub fn persist(mut self, target: &Path) -> Result<()> {
         step(Needs::Nothing, "replace", target)?;
         std::fs::rename(&self.path, target).context("replace", target)?;
-        self.done = true;
+        self.stays = true;
         Ok(())
     }
 
     /// Gives it its name unless that name is taken; says whether it got it.
-    pub fn persist_new(self, target: &Path) -> Result<bool> {
+    pub fn persist_new(mut self, target: &Path) -> Result<bool> {
         step(Needs::Nothing, "create", target)?;
+        // The second name goes, whatever it was made for.
+        self.stays = false;
         match std::fs::hard_link(&self.path, target) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(error).context("create", target),
         }
+    }
+}
+
+/// The bytes on the disk of what was begun in a directory for such purposes and not finished.
+pub fn begun_bytes(dir: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<u64> {
+    let mut bytes = 0;
+    for path in begun_in(dir, is_wanted)? {
+        let found = super::metadata(&path)?;
+        // The kernel counts in blocks of 512 bytes; what is not written yet takes none.
+        bytes += found.map_or(0, |found| found.blocks() * 512);
+    }
+    Ok(bytes)
+}
+
+fn begun_in(dir: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
+    let names = match super::list_dir(dir) {
+        Err(error) if super::is_missing(&error.source) => return Ok(Vec::new()),
+        names => names?,
+    };
+    let begun = names.into_iter().filter(|name| {
+        let rest = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(TEMP_PREFIX));
+        let purpose = rest.and_then(|rest| rest.split_once('.'));
+        purpose.is_some_and(|(_, purpose)| is_wanted(purpose))
+    });
+    Ok(begun.map(|name| dir.join(name)).collect())
+}
+
+/// Takes a file from who is gone; `None` if somebody has it, or has just finished it.
+fn take_over(old: &Path, path: &Path) -> Result<Option<File>> {
+    let Ok(file) = OpenOptions::new().read(true).write(true).open(old) else {
+        return Ok(None);
+    };
+    // Who works on it holds the lock. The name is never used again: if it is still there, the
+    // file that was opened has not become anything else meanwhile.
+    if file.try_lock().is_err() {
+        return Ok(None);
+    }
+    step(Needs::Nothing, "rename", old)?;
+    match std::fs::rename(old, path) {
+        Ok(()) => Ok(Some(file)),
+        Err(error) if super::is_missing(&error) => Ok(None),
+        Err(error) => Err(error).context("rename", old),
     }
 }
 
@@ -98,7 +172,7 @@ impl Write for TempFile {
 
 impl Drop for TempFile {
     fn drop(&mut self) {
-        if !self.done {
+        if !self.stays {
             // Nothing can be done about a failure here, and a sweeper will find the name.
             let _ = super::remove_file(&self.path);
         }

@@ -41,11 +41,12 @@ impl Store {
         self.put_file_watched(path, on_read, || {})
     }
 
-    /// Takes over bytes that are already in a temporary file made by [`Store::temp`], after
+    /// Takes over bytes that are already in a temporary file made by [`Store::resume`], after
     /// checking that they hash to `id`.
-    pub fn adopt(&self, id: BlobId, temp: TempFile) -> Result<()> {
+    pub fn adopt(&self, id: BlobId, mut temp: TempFile) -> Result<()> {
         let found = pieces::hash_all(temp.file(), temp.path(), &|_, _| Ok(()))?;
         if found != id.0 {
+            temp.give_up();
             let id = id.into();
             return Err(Error::Mismatch { id, found });
         }
@@ -56,6 +57,19 @@ impl Store {
     pub fn temp(&self) -> Result<TempFile> {
         let temp = TempFile::new_in(&self.root.join(TEMP));
         temp.map_err(|error| self.denied(error))
+    }
+
+    /// What has come so far of an object that is brought in pieces, by whoever began it and is
+    /// gone; and whether anything may have come.
+    pub fn resume(&self, id: BlobId) -> Result<(TempFile, bool)> {
+        let resumed = TempFile::resume_in(&self.root.join(TEMP), &id.0.to_hex());
+        resumed.map_err(|error| self.denied(error))
+    }
+
+    /// The bytes on the disk of such objects that [`Store::resume`] has begun.
+    pub fn begun(&self, is_wanted: impl Fn(BlobId) -> bool) -> Result<u64> {
+        let is_wanted = |hex: &str| hex.parse().is_ok_and(|id| is_wanted(BlobId(id)));
+        Ok(fs::begun_bytes(&self.root.join(TEMP), is_wanted)?)
     }
 
     /// Calls `copied` between a copy and the look that decides whether it is good, which is when

@@ -356,6 +356,29 @@ fn bytes_from_elsewhere_are_checked_before_they_get_a_name() {
 }
 
 #[test]
+fn what_was_begun_is_gone_on_with_by_one_alone() {
+    let place = Place::new();
+    let id = blob(b"begun");
+    let (first, is_resumed) = place.store.resume(id).unwrap();
+    assert!(!is_resumed);
+    first.write_all_at(b"be", 0).unwrap();
+    let (second, is_resumed) = place.store.resume(id).unwrap();
+    assert!(!is_resumed, "somebody is at work on the first");
+    drop(first);
+    assert!(place.store.begun(|begun| begun == id).unwrap() > 0);
+    let other = blob(b"another");
+    assert_eq!(place.store.begun(|begun| begun == other).unwrap(), 0);
+    let (third, is_resumed) = place.store.resume(id).unwrap();
+    assert!(is_resumed);
+    third.write_all_at(b"gun", 2).unwrap();
+    place.store.adopt(id, third).unwrap();
+    assert_eq!(place.store.read(id).unwrap(), b"begun");
+    let error = place.store.adopt(other, second).unwrap_err();
+    assert!(matches!(error, Error::Mismatch { .. }));
+    assert!(place.names("tmp").is_empty(), "nobody goes on with that");
+}
+
+#[test]
 fn the_list_holds_all_objects_and_nothing_else() {
     let place = Place::new();
     assert_eq!(place.store.list().unwrap(), []);

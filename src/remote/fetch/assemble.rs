@@ -1,18 +1,22 @@
 //! Puts large files together from their pieces, as their recipes say. Each piece is proven and written
 //! to its place as it comes; memory holds a few reads and a few segments of recipes, whatever these say.
+//! What a fetch that was cut short has brought is gone on with: pieces that are there prove themselves.
 
 use std::collections::{HashMap, HashSet};
+use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, PoisonError};
 
+use rayon::prelude::*;
+
 use crate::fs::TempFile;
-use crate::hash::{BlobId, ObjectId, ObjectKind, RecipeId};
+use crate::hash::{BlobId, ChunkId, Digest, ObjectId, ObjectKind, RecipeId};
 use crate::progress::Event;
 use crate::store;
 
 use super::super::catalog::Located;
 use super::super::decode::Decoded;
 use super::super::recipe::{self, Chunk, RecipeRoot};
-use super::super::{Result, layout};
+use super::super::{Error, Result, layout};
 use super::Fetch;
 
 /// So many files are put together at once, and so many segments of their recipes are followed.
@@ -24,6 +28,8 @@ struct Attempt {
     place: Located,
     root: RecipeRoot,
     temp: TempFile,
+    /// Whether an earlier fetch has begun it, so that pieces may be there.
+    is_resumed: bool,
     is_broken: bool,
 }
 
@@ -75,9 +81,16 @@ impl Fetch<'_> {
             .zip(&attempts)
             .flat_map(|(number, attempt)| parts_of(number, &attempt.root))
             .collect();
-        for some in parts.chunks(AT_ONCE) {
-            self.follow(some, &mut attempts)?;
+        let mut parts = parts.chunks(AT_ONCE);
+        let followed = parts.try_for_each(|some| self.follow(some, &mut attempts));
+        // A disk that takes no more gets its room back; after all else one can go on from here.
+        let is_disk = matches!(followed, Err(Error::Fs(_)));
+        for attempt in &mut attempts {
+            if is_disk || attempt.is_broken {
+                attempt.temp.give_up();
+            }
         }
+        followed?;
         let mut done = HashSet::new();
         for attempt in attempts.into_iter().filter(|attempt| !attempt.is_broken) {
             let file = attempt.root.file;
@@ -101,10 +114,12 @@ impl Fetch<'_> {
             let bytes = found.get(&place.entry.id);
             let root = bytes.map(|bytes| recipe::decode_root(file_of(place), *size, bytes));
             if let Some(root) = root.and_then(|root| self.accept(place, root)) {
+                let (temp, is_resumed) = self.store.resume(root.file)?;
                 attempts.push(Attempt {
                     place: *place,
                     root,
-                    temp: self.store.temp()?,
+                    temp,
+                    is_resumed,
                     is_broken: false,
                 });
             }
@@ -126,11 +141,9 @@ impl Fetch<'_> {
                 attempt.is_broken = true;
                 continue;
             };
-            let mut offset = part.start;
-            for chunk in chunks {
-                let places = pieces.entry(chunk.id.into()).or_default();
+            for (id, offset) in self.absent(attempt, part.start, &chunks) {
+                let places = pieces.entry(id.into()).or_default();
                 places.push((part.attempt, offset));
-                offset += chunk.len;
             }
         }
         let progress = self.progress;
@@ -146,6 +159,25 @@ impl Fetch<'_> {
             attempts[*attempt].is_broken = true;
         }
         Ok(())
+    }
+
+    /// The pieces that are not in the file yet, and where they belong.
+    fn absent(&self, attempt: &Attempt, start: u64, chunks: &[Chunk]) -> Vec<(ChunkId, u64)> {
+        let placed = chunks.iter().scan(start, |next, chunk| {
+            let offset = *next;
+            *next += chunk.len;
+            Some((*chunk, offset))
+        });
+        let placed: Vec<(Chunk, u64)> = placed.collect();
+        let absent = placed.par_iter().filter(|(chunk, offset)| {
+            let is_there = attempt.is_resumed && holds(&attempt.temp, chunk, *offset);
+            if is_there {
+                let bytes = chunk.len;
+                self.progress.event(Event::Advanced { files: 0, bytes });
+            }
+            !is_there
+        });
+        absent.map(|(chunk, offset)| (chunk.id, *offset)).collect()
     }
 
     fn read_segments(&mut self, parts: &[Part]) -> Result<HashMap<ObjectId, Vec<u8>>> {
@@ -216,6 +248,16 @@ fn parts_of(attempt: usize, root: &RecipeRoot) -> impl Iterator<Item = Part> {
             segment: *segment,
         })
     })
+}
+
+/// Whether a file has this piece at this offset. What cannot be read is brought again.
+fn holds(temp: &TempFile, chunk: &Chunk, offset: u64) -> bool {
+    let Ok(len) = usize::try_from(chunk.len) else {
+        return false;
+    };
+    let mut piece = vec![0; len];
+    let read = temp.file().read_exact_at(&mut piece, offset);
+    read.is_ok() && Digest::of(&piece) == chunk.id.0
 }
 
 fn keep_in(found: &Mutex<HashMap<ObjectId, Vec<u8>>>, id: ObjectId, raw: &[u8]) {

@@ -135,6 +135,9 @@ impl Fetch<'_> {
         }
         let needed = files.iter().map(|(_, size)| *size);
         let needed = needed.fold(0, u64::saturating_add);
+        let ids: HashSet<BlobId> = files.iter().map(|(id, _)| *id).collect();
+        let begun = self.store.begun(|id| ids.contains(&id))?;
+        let needed = needed.saturating_sub(begun);
         let free = self.store.free_space()?;
         if needed > free {
             return Err(Error::NoRoom { needed, free });

@@ -458,3 +458,27 @@ fn many_locks_are_looked_up_at_once() {
         assert_eq!(there.contents(roots), here.contents(roots));
     }
 }
+
+/// As a fetch that was killed leaves it: pieces that came, one that did not reach the disk whole,
+/// and room for the rest.
+#[test]
+fn what_came_of_a_large_file_is_not_brought_again() {
+    let (here, there) = (Clone::new(), Clone::new());
+    let remote = Shared::default();
+    let bytes = noise(9, 6_000_000);
+    let roots = vec![here.file("large", &bytes)];
+    here.push(&remote.remote(), &roots);
+    let id = BlobId(Digest::of(&bytes));
+    let (begun, _) = there.store.resume(id).unwrap();
+    begun.write_all_at(&bytes[..5_000_000], 0).unwrap();
+    begun.write_all_at(&[0; 10], 2_500_000).unwrap();
+    drop(begun);
+    let fetched = there.fetch(&remote.remote(), &roots);
+    assert_eq!(there.contents(&roots), here.contents(&roots));
+    assert!(
+        fetched.received_bytes < 2_000_000,
+        "{}",
+        fetched.received_bytes
+    );
+    assert_eq!(there.store.begun(|_| true).unwrap(), 0, "nothing is left");
+}
