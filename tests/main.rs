@@ -56,6 +56,9 @@ mod gc;
 mod hooks;
 #[cfg(test)]
 mod init;
+#[cfg(feature = "failpoints")]
+#[cfg(test)]
+mod kills;
 #[cfg(test)]
 mod layering;
 #[cfg(test)]

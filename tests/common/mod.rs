@@ -3,9 +3,13 @@
 
 #[cfg(feature = "failpoints")]
 mod copy;
+#[cfg(feature = "failpoints")]
+mod line;
 mod output;
 mod s3;
 
+#[cfg(feature = "failpoints")]
+pub(crate) use line::Line;
 pub(crate) use output::Output;
 pub(crate) use s3::S3;
 
