@@ -115,7 +115,7 @@ fn a_revision_gives_data_and_leaves_the_lock() {
     exit: 0
     --- stderr
     Switched 1 path (data): 2 files written, 10 B, 1 file removed
-    The lock still records another state; `esker checkout` goes back, `esker add` or `esker commit` keeps 2dbe860's
+    The lock still records another state; `esker checkout` goes back, `esker add` or `esker commit` keeps 6908ac5's
     ");
     assert_eq!(sandbox.read("data/sub/b"), "b one");
     assert_eq!(sandbox.read("esker.lock"), lock);

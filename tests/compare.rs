@@ -168,7 +168,7 @@ fn data_between_commits_with_renames() {
     insta::assert_snapshot!(sandbox.esker("diff HEAD..."), @"
     exit: 0
     --- stderr
-    No data differs between f1fa1ef and HEAD
+    No data differs between d2ffdb6 and HEAD
     ");
     sandbox.sh("rm -rf .git/esker/store/meta");
     insta::assert_snapshot!(sandbox.esker("diff HEAD~ HEAD"), @"

@@ -46,7 +46,7 @@ fn what_git_has_forgotten_goes_in_two_runs() {
     insta::assert_snapshot!(later(&sandbox, "gc -r store --dry-run", 40), @"
     exit: 0
     --- stderr
-      - snapshot of f114be9, 40 days old  nothing leads to that commit any more
+      - snapshot of 3cca35f, 40 days old  nothing leads to that commit any more
       ~ 1 pack (164 B)  to be condemned: nobody needs them; a later run deletes them
     Would condemn 164 B on `store`, for a later run to free; 1 pack (164 B) stay
     ");

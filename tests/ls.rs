@@ -113,7 +113,7 @@ fn an_earlier_commit_lists_its_own_record() {
     insta::assert_snapshot!(sandbox.ok("ls --rev HEAD~ images/a.png --json"), @r#"
     {
       "v": 1,
-      "rev": "4d7ec45",
+      "rev": "dad4c02",
       "entries": [
         {
           "path": "images/a.png",
