@@ -78,6 +78,26 @@ fn what_snapshots_need_stays_and_the_rest_goes_in_two_runs() {
     assert!(!gone.missing.is_empty(), "nobody needed it");
 }
 
+/// Somebody may forget the first commit and never see the second.
+#[test]
+fn a_commit_with_the_data_of_another_keeps_it_by_itself() {
+    let shared = Shared::default();
+    let (remote, clone) = (shared.remote(), Clone::new());
+    let roots = sample(&clone);
+    clone.push_as(&remote, &roots, 1).unwrap();
+    let again = clone.push_as(&remote, &roots, 1).unwrap();
+    assert_eq!(again.objects, 0, "the commit has its snapshot");
+    let other = clone.push_as(&remote, &roots, 2).unwrap();
+    assert_eq!(other.objects, 1, "the data is there");
+
+    let first = run(&remote, &clone, &AT_ONCE, &[1]);
+    assert_eq!((first.dropped.len(), first.condemned), (1, vec![]));
+    run(&remote, &clone, &AT_ONCE, &[]);
+    let empty = Clone::new();
+    empty.fetch(&remote, &roots);
+    assert_eq!(empty.contents(&roots), clone.contents(&roots));
+}
+
 #[test]
 fn what_is_needed_of_a_condemned_pack_is_copied_before_it_goes() {
     let shared = Shared::default();

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 use crate::fs;
-use crate::hash::{ObjectId, PackId};
+use crate::hash::{ObjectId, PackId, SnapshotId};
 use crate::path::RelPath;
 use crate::progress::Progress;
 use crate::store::Store;
@@ -106,7 +106,7 @@ pub(super) fn push(
     let mut published = publish(&task, &spool, survey::plan(&task, survey)?, &log)?;
     let mut mended = 0;
     // A snapshot that was written before this look is seen by every sweep that begins after.
-    while !holds(link, &mut log, &published.packs)? {
+    while !holds(link, &mut log, &published.relied)? {
         if mended == MAX_MENDED {
             return Err(link.protocol("its garbage is collected faster than this can be sent"));
         }
@@ -123,18 +123,28 @@ pub(super) fn push(
 struct Published {
     plan: Plan,
     missing: Vec<Missing>,
-    /// The packs that it lies in.
-    packs: BTreeSet<PackId>,
+    relied: Relied,
 }
 
-/// Whether nobody has condemned what was published.
-fn holds(link: &Link<'_>, log: &mut Log, packs: &BTreeSet<PackId>) -> Result<bool> {
+/// What keeps the pushed data on the remote.
+#[derive(Default)]
+struct Relied {
+    /// The packs that it lies in.
+    packs: BTreeSet<PackId>,
+    /// The snapshots that name them.
+    snapshots: BTreeSet<SnapshotId>,
+}
+
+/// Whether nobody has condemned or dropped what was published.
+fn holds(link: &Link<'_>, log: &mut Log, relied: &Relied) -> Result<bool> {
     #[cfg(feature = "failpoints")]
     if IS_BLIND.load(std::sync::atomic::Ordering::SeqCst) {
         return Ok(true);
     }
     link.read_log(log)?;
-    Ok(!packs.iter().any(|pack| log.condemns(*pack)))
+    let is_condemned = relied.packs.iter().any(|pack| log.condemns(*pack));
+    let is_dropped = relied.snapshots.iter().any(|id| log.dropped.contains(id));
+    Ok(!is_condemned && !is_dropped)
 }
 
 /// Whether pushes report success without the last look: for the test that this loses data.
@@ -180,11 +190,11 @@ fn publish(
     let missing = missing_of(task, &plan);
     let sent = send::send(task, &plan, &survey, spool)?;
     publish_segment(task, &survey, &sent, spool)?;
-    let packs = publish_snapshots(task, &survey, &plan, &sent, &missing, log)?;
+    let relied = publish_snapshots(task, &survey, &plan, &sent, &missing, log)?;
     Ok(Published {
         plan,
         missing,
-        packs,
+        relied,
     })
 }
 
@@ -238,8 +248,8 @@ fn segment_len(packs: &[&PackEntries]) -> usize {
     fitting.count().max(1)
 }
 
-/// Writes one snapshot for every distinct lock that is whole on the remote now. Yields the packs
-/// that all of them lie in, those of snapshots that need not be written again included.
+/// Writes one snapshot for every distinct lock that is whole on the remote now. Yields what all of
+/// them rely on, snapshots that need not be written again included.
 fn publish_snapshots(
     task: &Task<'_>,
     survey: &Survey,
@@ -247,11 +257,14 @@ fn publish_snapshots(
     sent: &Sent,
     missing: &[Missing],
     log: &Log,
-) -> Result<BTreeSet<PackId>> {
+) -> Result<Relied> {
     let mut packs = plan.packs.clone();
     packs.extend(sent.used.clone());
     packs.extend(sent.packs.iter().map(|pack| (pack.id, pack.as_ref())));
-    let mut relied: BTreeSet<PackId> = packs.keys().copied().collect();
+    let mut relied = Relied {
+        packs: packs.keys().copied().collect(),
+        ..Relied::default()
+    };
     let packs: Vec<PackRef> = packs.into_values().collect();
     let mut done = BTreeSet::new();
     for (lock, missing) in task.wanted.iter().zip(missing) {
@@ -260,8 +273,9 @@ fn publish_snapshots(
         if !missing.is_empty() || !done.insert(key) {
             continue;
         }
-        if let Some(packs) = survey.recent.get(&key) {
-            relied.extend(packs);
+        if let Some(recent) = survey.recent.get(&(key, lock.commit)) {
+            relied.packs.extend(&recent.packs);
+            relied.snapshots.insert(recent.id);
             continue;
         }
         let snapshot = Snapshot {
@@ -277,6 +291,7 @@ fn publish_snapshots(
         let body = Body::Bytes(Bytes::from(bytes));
         task.link.put(&layout::snapshot(key, id), &body)?;
         task.link.put_head(key, id);
+        relied.snapshots.insert(id);
     }
     Ok(relied)
 }

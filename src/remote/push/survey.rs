@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::fs;
-use crate::hash::{PackId, RootsKey};
+use crate::hash::{PackId, RootsKey, SnapshotId};
 use crate::pack::PackKind;
 
 use super::super::Result;
@@ -23,11 +23,18 @@ const SMALL_PACK: u64 = 8 << 20;
 const MAX_SMALL_PACKS: usize = 32;
 const DAY_NANOS: u64 = 24 * 60 * 60 * 1_000_000_000;
 
+/// A snapshot that need not be written again.
+#[derive(Clone)]
+pub(super) struct Recent {
+    pub(super) id: SnapshotId,
+    pub(super) packs: BTreeSet<PackId>,
+}
+
 /// What the remote holds.
 #[derive(Default)]
 pub(super) struct Survey {
-    /// Keys for which this project wrote a snapshot within a day, with the packs that it lists.
-    pub(super) recent: BTreeMap<RootsKey, BTreeSet<PackId>>,
+    /// What this project wrote a snapshot of within a day: the key, and the commit it belongs to.
+    pub(super) recent: BTreeMap<(RootsKey, [u8; 32]), Recent>,
     /// Snapshots whose packs are all there, those of the wanted locks first, then newest first.
     pub(super) bases: Vec<Snapshot>,
     /// Objects that are there one by one: nothing is said about what is below them.
@@ -152,11 +159,17 @@ fn keys(task: &Task<'_>) -> Vec<RootsKey> {
     keys.filter(|key| seen.insert(*key, ()).is_none()).collect()
 }
 
-fn recent(task: &Task<'_>, bases: &[Snapshot]) -> BTreeMap<RootsKey, BTreeSet<PackId>> {
+/// A snapshot goes when nobody remembers its commit any more, so it stands in for those of the same
+/// commit alone, although its data would do for all.
+fn recent(task: &Task<'_>, bases: &[Snapshot]) -> BTreeMap<(RootsKey, [u8; 32]), Recent> {
     let now = fs::now_nanos();
     let own = bases.iter().filter(|base| {
         base.project == task.options.project && now.abs_diff(base.created) < DAY_NANOS
     });
-    let packs = |base: &Snapshot| base.packs.iter().map(|pack| pack.id).collect();
-    own.map(|base| (base.roots.key(), packs(base))).collect()
+    let recent = own.map(|base| {
+        let packs = base.packs.iter().map(|pack| pack.id).collect();
+        let id = base.encode().0;
+        ((base.roots.key(), base.commit), Recent { id, packs })
+    });
+    recent.collect()
 }
