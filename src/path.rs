@@ -7,8 +7,10 @@
 //!
 //! This room never touches the disk.
 
+mod filter;
 mod pattern;
 
+pub use filter::Filter;
 pub use pattern::Pattern;
 
 use std::fmt;

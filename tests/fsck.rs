@@ -102,6 +102,7 @@ fn a_damaged_object_is_named_with_who_needs_it_and_put_aside() {
       "read": 1,
       "damaged": 0,
       "missing": 1,
+      "not_here": 0,
       "repaired": 0,
       "problems": [
         {

@@ -75,6 +75,7 @@ mod model;
 mod mv;
 #[cfg(test)]
 mod outputs;
+mod partial;
 #[cfg(test)]
 mod projects;
 #[cfg(test)]

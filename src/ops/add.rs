@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::{found_entries, recorded_dir, to_placed, to_recorded, write_nodes};
+use super::push::is_zero;
 use super::{
     EditedReport, Error, Result, Site, World, check_ignore, did_you_mean, globs, init, links,
-    reshape,
+    partial, reshape,
 };
 use crate::fs::{self, LinkKind};
+use crate::hash::TreeId;
 use crate::path::RelPath;
 use crate::pipeline::Graph;
 use crate::project::{Lock, Recorded};
@@ -58,6 +60,10 @@ pub struct Added {
     pub files: Option<u64>,
     /// How that differs from what was recorded.
     pub change: AddChange,
+    /// How many files of a directory stay recorded although they are not here: they were never put
+    /// into this workspace.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub not_here: u64,
     /// Whether git cannot be told to ignore it, because its name holds a line end.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub not_ignored: bool,
@@ -167,6 +173,8 @@ impl Work<'_> {
         if found == Found::Missing {
             return Err(self.not_there(path));
         }
+        let before = lock.data.get(path);
+        let (recorded, not_here) = self.complete(before, path, &found)?;
         let mut misfits = Vec::new();
         let mut scanner = self.site.storing_scanner(&mut self.index);
         match &found {
@@ -184,8 +192,37 @@ impl Work<'_> {
             let item = to_placed(&found).map(|item| (path.clone(), item));
             self.placed.paths.extend(item);
         }
-        let recorded = to_recorded(&found).expect("a missing path was refused above");
-        Ok(record(lock, path.clone(), recorded, misfits))
+        let recorded = recorded.or_else(|| to_recorded(&found));
+        let recorded = recorded.expect("a missing path was refused above");
+        let added = record(lock, path.clone(), recorded, misfits);
+        Ok(Added { not_here, ..added })
+    }
+
+    /// What is to be recorded of a directory of which a part was never put here: that part as it was
+    /// recorded. `None` if there is no such part; and how many files it has.
+    pub(super) fn complete(
+        &mut self,
+        recorded: Option<&Recorded>,
+        path: &RelPath,
+        found: &Found,
+    ) -> Result<(Option<Recorded>, u64)> {
+        let (Some(recorded), Found::Dir(_)) = (recorded, found) else {
+            return Ok((None, 0));
+        };
+        let store = &self.site.store;
+        let left_out = partial::left_out(store, path, recorded, &self.placed)?;
+        if left_out.is_empty() {
+            return Ok((None, 0));
+        }
+        let entries = found_entries(&mut self.site.scanner(&mut self.index), path, found)?;
+        let Some(all) = partial::completed(&entries, left_out) else {
+            return Ok((None, 0));
+        };
+        let (n_files, tree) = (all.n_added, all.into_tree(path)?);
+        if !self.dry_run {
+            workspace::write_tree(store, &tree)?;
+        }
+        Ok((Some(recorded_dir(tree.summary())), n_files))
     }
 
     /// Works paths into the tree of the tracked directory that they lie in, of which the rest need
@@ -195,13 +232,18 @@ impl Work<'_> {
         let tree = reshape::dir_of(&lock.data[&root], &root, paths[0])?;
         let load = |id| workspace::node_of(&site.store, id);
         let mut recorded = Outline::read(tree, load)?;
+        let store = &site.store;
+        let left_out = partial::left_out(store, &root, &lock.data[&root], &self.placed)?;
+        let left_out: BTreeSet<RelPath> = left_out.into_iter().map(|(path, _)| path).collect();
         let mut changes = tree::Changes::new();
         let mut filled = BTreeSet::new();
         for path in paths {
             let new = self.look_inside(&root, path)?;
             let below = path.strip_prefix(&root);
             let below = below.expect("the root is the directory that holds it");
-            let old = recorded.part(&below)?;
+            let mut old = recorded.part(&below)?;
+            // What was never put here is not deleted.
+            old.retain(|(at, _)| !left_out.contains(&root.join(at)));
             if new.is_empty() && old.is_empty() {
                 return Err(self.not_there(path));
             }
@@ -220,7 +262,7 @@ impl Work<'_> {
             }
         }
         let updated = tree::update(tree, &changes, load)?;
-        self.record_update(lock, root, &changes, &updated)
+        self.record_update(lock, (root, tree), &changes, &updated)
     }
 
     /// What a tracked directory holds at a path. A link there is a link of that directory, and only
@@ -260,17 +302,38 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// What lies in a directory after some changes. If only a part of what was recorded was put
+    /// there, it is that part that changes.
+    fn update_placed(
+        &self,
+        recorded: TreeId,
+        root: &RelPath,
+        changes: &tree::Changes,
+        updated: &Updated,
+    ) -> Result<TreeId> {
+        let store = &self.site.store;
+        let placed = match self.placed.paths.get(root) {
+            Some(PlacedItem::Dir(placed)) if *placed != recorded => *placed,
+            _ => return Ok(updated.summary.root),
+        };
+        let updated = tree::update(placed, changes, |id| workspace::node_of(store, id))?;
+        workspace::put_nodes(store, &updated)?;
+        Ok(updated.summary.root)
+    }
+
     fn record_update(
         &mut self,
         lock: &mut Lock,
-        root: RelPath,
+        (root, tree): (RelPath, TreeId),
         changes: &tree::Changes,
         updated: &Updated,
     ) -> Result<Added> {
         if !self.dry_run {
             workspace::put_nodes(&self.site.store, updated)?;
-            let item = PlacedItem::Dir(updated.summary.root);
-            self.placed.paths.insert(root.clone(), item);
+            let placed = self.update_placed(tree, &root, changes, updated)?;
+            self.placed
+                .paths
+                .insert(root.clone(), PlacedItem::Dir(placed));
         }
         let new = changes.iter().filter(|(_, entry)| entry.is_some());
         let misfits = new.filter(|(at, _)| !fits_windows(at.as_str()));
@@ -324,6 +387,7 @@ fn record(
         size: recorded.size,
         files: recorded.files,
         change,
+        not_here: 0,
         not_ignored: !crate::git::can_be_ignored(&path),
         not_for_windows,
         path: path.clone(),

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::content::{self, Missing, restrict, stored};
+use super::content::{self, Missing, stored};
 use super::routes::is_asked_for;
+use super::selection::Selection;
 use super::{Error, Result, Site, World, links};
 use crate::hash::{BlobId, TreeId};
 use crate::path::RelPath;
@@ -67,23 +68,23 @@ pub fn checkout(world: &World<'_>, options: &CheckoutOptions) -> Result<Checkout
         Some(rev) => site.lock_at(rev)?,
         None => site.lock()?,
     };
-    let targets = site.stored_paths(&lock, &options.paths)?;
-    let mut report = switch(&site, &lock, &targets, options.force)?;
+    let selection = Selection::of(site.stored_paths(&lock, &options.paths)?);
+    let mut report = switch(&site, &lock, &selection, options.force)?;
     report.rev = rev.map(|rev| rev.short().to_owned());
     if options.relink {
-        report.relinked = Some(relink(&site, &lock, &targets)?);
+        report.relinked = Some(relink(&site, &lock, &selection)?);
     }
     Ok(report)
 }
 
 /// Relinks all files at the targets that hold what is recorded.
-fn relink(site: &Site<'_>, lock: &Lock, targets: &[RelPath]) -> Result<Relinked> {
+fn relink(site: &Site<'_>, lock: &Lock, selection: &Selection) -> Result<Relinked> {
     let mut index = site.index();
     let mut files = Vec::new();
     for (root, recorded) in stored(lock) {
         files.extend(content::entries(&site.store, &root, recorded)?.unwrap_or_default());
     }
-    files.retain(|(path, _)| targets.is_empty() || targets.iter().any(|t| path.starts_with(t)));
+    files.retain(|(path, _)| selection.has(path));
     // What is about to be all that is left of a file must be safe on disk.
     site.store.flush()?;
     let relinked = links::relink_all(site, &mut index, &files)?;
@@ -91,17 +92,16 @@ fn relink(site: &Site<'_>, lock: &Lock, targets: &[RelPath]) -> Result<Relinked>
     Ok(relinked)
 }
 
-/// Makes the workspace hold what a lock records at these paths (none: everywhere). The caller
-/// holds the guard.
+/// Makes the workspace hold what is selected of what a lock records. The caller holds the guard.
 pub(super) fn switch(
     site: &Site<'_>,
     lock: &Lock,
-    targets: &[RelPath],
+    selection: &Selection,
     force: bool,
 ) -> Result<CheckoutReport> {
     let mut index = site.index();
     let mut placed = Placed::load(&site.layout.placed())?;
-    let mut sides = gather(site, lock, targets, &placed, &mut index)?;
+    let mut sides = gather(site, lock, selection, &placed, &mut index)?;
     let saved = |id: BlobId| site.store.has(id);
     let plan = workspace::plan(&sides.wanted, &sides.actual, &sides.placed, &saved);
     if !plan.refuse.is_empty() && !force {
@@ -132,7 +132,7 @@ pub(super) fn switch(
         path: path.clone(),
         hash: format!("b3:{id}"),
     }));
-    missing.retain(|missing| is_asked_for(site, &missing.path, targets));
+    missing.retain(|missing| is_asked_for(site, &missing.path, &selection.targets));
     let parked_at = park.filter(|_| !applied.parked.is_empty());
     Ok(CheckoutReport {
         rev: None,
@@ -148,26 +148,31 @@ pub(super) fn switch(
     })
 }
 
-/// The three sides of a checkout, within its targets, and what they come from.
-struct Sides {
+/// The three sides of a checkout, as far as they are selected, and what they come from.
+struct Sides<'a> {
     /// Every tracked path of either side.
     roots: Vec<RelPath>,
     /// The tracked paths that are wanted, as they are recorded.
     wanted_roots: BTreeMap<RelPath, Recorded>,
-    targets: Vec<RelPath>,
+    selection: &'a Selection,
     wanted: Tree,
     actual: Tree,
     placed: Tree,
-    /// What was placed, outside the targets and the roots too, if there is any of that.
+    /// What was placed, outside the selection and the roots too, if there is any of that.
     placed_everywhere: Tree,
+    /// What was placed of what the store has lost: it has been here.
+    lost: Vec<(RelPath, Entry)>,
     /// Directories whose listing the store does not have.
     missing_trees: Vec<Missing>,
 }
 
-impl Sides {
+impl Sides<'_> {
     /// Lets go of what has served: with a million files each side takes a hundred megabytes, and
     /// the act needs them for itself.
     fn forget_compared(&mut self, plan: &CheckoutPlan) {
+        let missing = plan.missing.iter().map(|(path, _)| path);
+        let lost = missing.filter_map(|path| Some((path.clone(), self.placed.get(path)?.clone())));
+        self.lost = lost.collect();
         self.actual = Tree::default();
         self.placed = Tree::default();
         if self.all_lies_there(plan) {
@@ -177,18 +182,18 @@ impl Sides {
 
     /// Whether the workspace will hold all that is recorded, so that the records say it.
     fn all_lies_there(&self, plan: &CheckoutPlan) -> bool {
-        self.targets.is_empty() && plan.missing.is_empty()
+        self.selection.is_everything() && plan.missing.is_empty()
     }
 }
 
-fn gather(
+fn gather<'a>(
     site: &Site<'_>,
     lock: &Lock,
-    targets: &[RelPath],
+    selection: &'a Selection,
     placed: &Placed,
     index: &mut Index,
-) -> Result<Sides> {
-    let chosen = |root: &RelPath| targets.is_empty() || targets.iter().any(|t| t.overlaps(root));
+) -> Result<Sides<'a>> {
+    let chosen = |root: &RelPath| selection.touches(root);
     let mut wanted = Vec::new();
     let mut wanted_roots = BTreeMap::new();
     let mut missing_trees = Vec::new();
@@ -231,15 +236,16 @@ fn gather(
         actual.push(content::found_entries(&mut scanner, root, &found)?);
         links::take_out_edited(site, scanner.index, root, &found, record, placed)?;
     }
-    let (placed_here, placed_everywhere) = placed_sides(site, placed, &roots, targets)?;
+    let (placed_here, placed_everywhere) = placed_sides(site, placed, &roots, selection)?;
     Ok(Sides {
-        wanted: restrict(Tree::new(joined(wanted))?, targets)?,
-        actual: restrict(Tree::new(joined(actual))?, targets)?,
-        placed: restrict(placed_here, targets)?,
-        targets: targets.to_vec(),
+        wanted: selection.restrict(Tree::new(joined(wanted))?)?,
+        actual: selection.restrict(Tree::new(joined(actual))?)?,
+        placed: selection.restrict(placed_here)?,
+        selection,
         roots,
         wanted_roots,
         placed_everywhere,
+        lost: Vec::new(),
         missing_trees,
     })
 }
@@ -249,11 +255,11 @@ fn placed_sides(
     site: &Site<'_>,
     placed: &Placed,
     roots: &[RelPath],
-    targets: &[RelPath],
+    selection: &Selection,
 ) -> Result<(Tree, Tree)> {
     let all = placed.to_tree(&site.store)?;
     let is_known = |path: &RelPath| roots.iter().any(|root| path.starts_with(root));
-    if targets.is_empty() && placed.paths.keys().all(is_known) {
+    if selection.is_everything() && placed.paths.keys().all(is_known) {
         return Ok((all, Tree::default()));
     }
     let here = all.iter().filter(|(path, _)| is_known(path));
@@ -273,16 +279,14 @@ fn outermost(roots: &[RelPath]) -> Vec<&RelPath> {
 }
 
 /// Records what lies in the workspace now as the baseline of the next checkout: the wanted
-/// entries that could be had within the targets, and what was placed before outside them.
+/// entries that could be had of what is selected, those that were lost since they were placed, and
+/// what was placed before of the rest.
 fn update_placed(
     site: &Site<'_>,
     placed: &mut Placed,
-    sides: &Sides,
+    sides: &Sides<'_>,
     plan: &CheckoutPlan,
 ) -> Result<()> {
-    let within = |path: &RelPath| {
-        sides.targets.is_empty() || sides.targets.iter().any(|target| path.starts_with(target))
-    };
     if sides.all_lies_there(plan) {
         // All that is recorded lies there, by the trees that were read.
         for root in &sides.roots {
@@ -301,10 +305,11 @@ fn update_placed(
     let before = sides
         .placed_everywhere
         .iter()
-        .filter(|(path, _)| !within(path));
+        .filter(|(path, _)| !sides.selection.has(path));
     let after: Vec<(RelPath, Entry)> = wanted
         .chain(before)
         .map(|(path, entry)| (path.clone(), entry.clone()))
+        .chain(sides.lost.iter().cloned())
         .collect();
     for root in &sides.roots {
         let below = after.iter().filter(|(path, _)| path.starts_with(root));

@@ -84,7 +84,11 @@ fn adopt(
     let mut outs = BTreeMap::new();
     for path in &stage.outs {
         let found = observer.take_out(stage, path)?.clone();
-        let recorded = to_recorded(&found).ok_or_else(|| Error::NothingToCommit {
+        let before = lock.stages.get(name);
+        let before = before.and_then(|record| record.outs.get(path));
+        let (whole, _) = work.complete(before, path, &found)?;
+        let recorded = whole.or_else(|| to_recorded(&found));
+        let recorded = recorded.ok_or_else(|| Error::NothingToCommit {
             stage: name.to_owned(),
             path: path.to_string(),
         })?;

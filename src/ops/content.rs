@@ -8,7 +8,7 @@ use crate::path::RelPath;
 use crate::project::manifest::DepTarget;
 use crate::project::{DepHash, Lock, Recorded};
 use crate::store::{self, Store};
-use crate::tree::{Entry, Summary, Tree};
+use crate::tree::{Entry, Summary};
 use crate::workspace::{self, Found, FoundDir, PlacedItem, Scanner};
 
 /// Something that a verb needed and nobody here has.
@@ -202,18 +202,4 @@ pub(super) fn readers(site: &Site<'_>, path: &RelPath) -> Result<Vec<String>> {
     let stages = site.stages()?.into_iter();
     let stages = stages.filter(|(_, stage)| stage.deps.iter().any(|dep| reads(&dep.target)));
     Ok(stages.map(|(name, _)| name).collect())
-}
-
-/// The entries of a tree at, above or below some paths; no paths: all of them.
-pub(super) fn restrict(tree: Tree, targets: &[RelPath]) -> Result<Tree> {
-    if targets.is_empty() {
-        return Ok(tree);
-    }
-    let inside = |path: &RelPath| targets.iter().any(|target| path.starts_with(target));
-    let entries = tree.iter().filter(|(path, _)| inside(path));
-    Ok(Tree::new(
-        entries
-            .map(|(path, entry)| (path.clone(), entry.clone()))
-            .collect(),
-    )?)
 }

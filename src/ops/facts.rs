@@ -3,7 +3,10 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::content::{dep_hash, found_entries, stored, to_dep_hash, to_recorded, write_nodes};
+use super::content::{
+    dep_hash, found_entries, recorded_dir, stored, to_dep_hash, to_recorded, write_nodes,
+};
+use super::partial::{self, Completed};
 use super::{EditedReport, Result, Site, links};
 use crate::fs;
 use crate::metrics;
@@ -74,7 +77,7 @@ impl<'s> Observer<'s> {
     pub(super) fn outs(&mut self, stage: &Stage) -> Result<BTreeMap<RelPath, Option<Recorded>>> {
         let mut outs = BTreeMap::new();
         for path in &stage.outs {
-            outs.insert(path.clone(), to_recorded(self.out(path)?));
+            outs.insert(path.clone(), self.whole(path)?);
         }
         Ok(outs)
     }
@@ -91,7 +94,7 @@ impl<'s> Observer<'s> {
     fn read_deps(&mut self, stage: &Stage) -> Result<Facts> {
         let mut facts = Facts::default();
         for path in &stage.deps {
-            let hash = to_dep_hash(self.dep(path)?);
+            let hash = self.dep_hash(path)?;
             facts.deps.insert(path.clone(), hash);
         }
         Ok(facts)
@@ -124,6 +127,75 @@ impl<'s> Observer<'s> {
     fn managed_dep(&self, path: &DepPath) -> Option<RelPath> {
         let inside = path.inside();
         inside.filter(|path| self.managed.binary_search(path).is_ok())
+    }
+
+    /// What a dependency is now; `None` if it is not there, or not all of it.
+    fn dep_hash(&mut self, path: &DepPath) -> Result<Option<DepHash>> {
+        if let Some(path) = self.managed_dep(path) {
+            return Ok(self.whole(&path)?.map(|recorded| dep_hash(&recorded)));
+        }
+        let roots = self.recorded.keys().filter(|root| path.touches(root));
+        for root in roots.cloned().collect::<Vec<_>>() {
+            let mut absent = self.absent_parts(&root)?.into_iter();
+            if absent.any(|(absent, _)| path.touches(&absent)) {
+                return Ok(None);
+            }
+        }
+        Ok(to_dep_hash(self.dep(path)?))
+    }
+
+    /// What lies at an output or a tracked path, as it would be recorded. A directory of which only
+    /// a part was ever put here, and of which that part is unchanged, counts as absent.
+    pub(super) fn whole(&mut self, path: &RelPath) -> Result<Option<Recorded>> {
+        let now = to_recorded(self.out(path)?);
+        if now.is_none() || now.as_ref() == self.recorded.get(path) {
+            return Ok(now);
+        }
+        match self.completed(path)? {
+            None => Ok(now),
+            Some(all) => {
+                let whole = recorded_dir(all.into_tree(path)?.summary());
+                Ok(Some(whole).filter(|whole| Some(whole) != self.recorded.get(path)))
+            }
+        }
+    }
+
+    /// What lies in a directory together with what was never put there; `None` if nothing was left
+    /// out.
+    pub(super) fn completed(&mut self, path: &RelPath) -> Result<Option<Completed>> {
+        let left_out = self.left_out(path)?;
+        if left_out.is_empty() {
+            return Ok(None);
+        }
+        Ok(partial::completed(&self.entries(path)?, left_out))
+    }
+
+    /// What is recorded in a directory of which a part is here, and was never put there.
+    fn absent_parts(&mut self, path: &RelPath) -> Result<Vec<(RelPath, Entry)>> {
+        let mut left_out = self.left_out(path)?;
+        if !left_out.is_empty() {
+            let there: BTreeMap<_, _> = self.entries(path)?.into_iter().collect();
+            left_out.retain(|(path, _)| !there.contains_key(path));
+        }
+        Ok(left_out)
+    }
+
+    fn left_out(&mut self, path: &RelPath) -> Result<Vec<(RelPath, Entry)>> {
+        match self.recorded.get(path) {
+            Some(recorded) => partial::left_out(&self.site.store, path, recorded, self.placed()),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Whether nothing is at a recorded path, or not all of it, since that was never put there.
+    pub(super) fn is_absent(&mut self, path: &RelPath) -> Result<bool> {
+        Ok(is_absent(self.site, path) || !self.absent_parts(path)?.is_empty())
+    }
+
+    fn placed(&self) -> &Placed {
+        // A damaged one is told by whoever writes it.
+        let load = || Placed::load(&self.site.layout.placed()).unwrap_or_default();
+        self.placed.get_or_init(load)
     }
 
     /// What lies at an output or a tracked path.

@@ -6,14 +6,15 @@ use super::checkout::{CheckoutReport, switch};
 use super::content::Missing;
 use super::push::{TransferOptions, commits, connect, is_zero, jobs, roots};
 use super::routes::{Destination, Routes, is_asked_for};
+use super::selection::Selection;
 use super::shared::Shared;
-use super::{Result, Site, World};
+use super::{Error, Result, Site, World};
 use crate::hash::RunKey;
 use crate::path::RelPath;
 use crate::project::{Lock, StageRecord};
-use crate::remote::Root;
+use crate::remote::{FetchOptions, Root};
 
-/// What came.
+/// What came, or would come.
 #[derive(Debug, serde::Serialize)]
 pub struct FetchReport {
     /// The remote's name.
@@ -34,6 +35,12 @@ pub struct FetchReport {
     /// Results of the run cache that came, if they are shared.
     #[serde(skip_serializing_if = "is_zero")]
     pub results: u64,
+    /// Whether nothing really came.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    /// Whether none of its files is one of those that were asked for.
+    #[serde(skip)]
+    unmatched: bool,
     /// What came from remotes that some paths have of their own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<FetchReport>,
@@ -54,8 +61,8 @@ pub struct PullReport {
     /// What came.
     #[serde(flatten)]
     pub fetched: FetchReport,
-    /// What was put in place.
-    pub checkout: CheckoutReport,
+    /// What was put in place; nothing, if it was only asked what would come.
+    pub checkout: Option<CheckoutReport>,
 }
 
 impl FetchReport {
@@ -78,18 +85,18 @@ pub fn fetch(
 ) -> Result<FetchReport> {
     let site = Site::open(world)?;
     let lock = site.lock()?;
-    let targets = site.stored_paths(&lock, paths)?;
-    let mut wanted: BTreeSet<Root> = chosen(&site, &lock, &targets)?.into_iter().collect();
+    let selection = options.selection(site.stored_paths(&lock, paths)?)?;
+    let mut wanted: BTreeSet<Root> = chosen(&site, &lock, &selection)?.into_iter().collect();
     let routes = Routes::new(&site, &lock)?;
     let mut locks = vec![routes.travelling(&lock)?];
     for rev in commits(&site, &options.also, false)? {
         let lock = site.lock_at(&rev)?;
-        wanted.extend(chosen(&site, &lock, &[])?);
+        wanted.extend(chosen(&site, &lock, &selection)?);
         locks.push(routes.travelling(&lock)?);
     }
     let wanted: Vec<Root> = wanted.into_iter().collect();
-    let mut report = bring(&site, &routes, &wanted, &locks, options)?;
-    report.results = bring_results(&site, &lock, &targets, options)?;
+    let mut report = bring(&site, &routes, (&wanted, &selection), &locks, options)?;
+    report.results = bring_results(&site, &lock, &selection, options)?;
     Ok(report)
 }
 
@@ -101,14 +108,21 @@ pub fn pull(
     force: bool,
 ) -> Result<PullReport> {
     let site = Site::open(world)?;
-    let _guard = site.guard()?;
+    let _guard = match options.dry_run {
+        true => None,
+        false => Some(site.guard()?),
+    };
     let lock = site.lock()?;
-    let targets = site.stored_paths(&lock, paths)?;
+    let selection = options.selection(site.stored_paths(&lock, paths)?)?;
     let routes = Routes::new(&site, &lock)?;
-    let (wanted, locks) = (chosen(&site, &lock, &targets)?, [routes.travelling(&lock)?]);
-    let mut fetched = bring(&site, &routes, &wanted, &locks, options)?;
-    fetched.results = bring_results(&site, &lock, &targets, options)?;
-    let checkout = switch(&site, &lock, &targets, force)?;
+    let wanted = chosen(&site, &lock, &selection)?;
+    let locks = [routes.travelling(&lock)?];
+    let mut fetched = bring(&site, &routes, (&wanted, &selection), &locks, options)?;
+    fetched.results = bring_results(&site, &lock, &selection, options)?;
+    let checkout = match options.dry_run {
+        true => None,
+        false => Some(switch(&site, &lock, &selection, force)?),
+    };
     Ok(PullReport { fetched, checkout })
 }
 
@@ -117,10 +131,10 @@ pub fn pull(
 fn bring_results(
     site: &Site<'_>,
     lock: &Lock,
-    targets: &[RelPath],
+    selection: &Selection,
     options: &TransferOptions,
 ) -> Result<u64> {
-    if !targets.is_empty() {
+    if !selection.is_everything() || options.dry_run {
         return Ok(0);
     }
     let keys: BTreeSet<RunKey> = lock.stages.values().map(StageRecord::run_key).collect();
@@ -128,31 +142,38 @@ fn bring_results(
     Shared::open(site, options.remote.as_deref()).bring(&keys)
 }
 
-/// What was named; of nothing that was, all that is not to be named first.
-fn chosen(site: &Site<'_>, lock: &Lock, targets: &[RelPath]) -> Result<Vec<Root>> {
+/// What may hold something that is selected, less what is to be named first and was not.
+fn chosen(site: &Site<'_>, lock: &Lock, selection: &Selection) -> Result<Vec<Root>> {
     let mut roots = roots(lock)?;
-    let wanted = |root: &Root| targets.iter().any(|target| target.overlaps(&root.path));
-    roots.retain(|root| targets.is_empty() || wanted(root));
-    roots.retain(|root| is_asked_for(site, &root.path, targets));
+    roots.retain(|root| selection.touches(&root.path));
+    roots.retain(|root| is_asked_for(site, &root.path, &selection.targets));
     Ok(roots)
 }
 
-/// Brings what some roots need and the store lacks, each from its remote; they stand in these
-/// locks.
+/// Brings what some roots need and the store lacks, as far as it is selected, each from its remote;
+/// they stand in these locks.
 pub(super) fn bring(
     site: &Site<'_>,
     routes: &Routes,
-    roots: &[Root],
+    wanted: (&[Root], &Selection),
     locks: &[Vec<Root>],
     options: &TransferOptions,
 ) -> Result<FetchReport> {
-    site.prepare_store()?;
+    let (roots, selection) = wanted;
+    if !options.dry_run {
+        site.prepare_store()?;
+    }
     let mut reports = Vec::new();
     for destination in routes.destinations(site, options.remote.as_deref(), roots)? {
-        reports.push(bring_from(site, &destination, roots, locks, options)?);
+        reports.push(bring_from(site, &destination, wanted, locks, options)?);
     }
-    site.store.flush()?;
-    site.tend_store();
+    if !options.dry_run {
+        site.store.flush()?;
+        site.tend_store();
+    }
+    if selection.includes() && reports.iter().all(|report| report.unmatched) {
+        return Err(Error::NothingMatches(options.include.join(" ")));
+    }
     let mut report = reports.remove(0);
     report.others = reports;
     Ok(report)
@@ -161,17 +182,25 @@ pub(super) fn bring(
 fn bring_from(
     site: &Site<'_>,
     destination: &Destination<'_>,
-    roots: &[Root],
+    (roots, selection): (&[Root], &Selection),
     locks: &[Vec<Root>],
     options: &TransferOptions,
 ) -> Result<FetchReport> {
     let (name, remote) = connect(site, Some(&destination.name))?;
     let locks: Vec<Vec<Root>> = locks.iter().map(|roots| destination.of(roots)).collect();
+    let keep = |path: &RelPath| selection.has(path);
     let fetched = remote.fetch(
         &site.store,
         &destination.of(roots),
-        &locks,
-        jobs(site, options.jobs),
+        &FetchOptions {
+            locks: &locks,
+            jobs: jobs(site, options.jobs),
+            keep: match selection.is_everything() {
+                true => None,
+                false => Some(&keep),
+            },
+            dry_run: options.dry_run,
+        },
         site.world.progress,
         site.world.interrupt,
     )?;
@@ -190,6 +219,8 @@ fn bring_from(
         missing: missing.collect(),
         damaged: damaged.collect(),
         results: 0,
+        dry_run: options.dry_run,
+        unmatched: fetched.unmatched,
         others: Vec::new(),
     })
 }

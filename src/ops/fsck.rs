@@ -9,9 +9,10 @@ pub use remote::{Lost, Needer, RemoteFsckOptions, RemoteFsckReport, fsck_remote}
 pub use crate::remote::CheckDepth;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::content::stored;
-use super::{Result, Site, World};
+use super::{Result, Site, World, partial};
 use crate::hash::{BlobId, Digest, ObjectId, ObjectKind, TreeId};
 use crate::path::RelPath;
 use crate::remote::Content;
@@ -67,6 +68,8 @@ pub struct FsckReport {
     pub damaged: u64,
     /// How many are missing.
     pub missing: u64,
+    /// How many are recorded and neither here nor ever put into this workspace: that is no damage.
+    pub not_here: u64,
     /// How many of both are whole again.
     pub repaired: u64,
     /// Each of them.
@@ -166,6 +169,9 @@ struct Need {
     record: Record,
     path: RelPath,
     content: Content,
+    /// What of a directory was never put into this workspace, while other files of it were, so that
+    /// it may well not be in the store.
+    never_here: Rc<BTreeSet<RelPath>>,
 }
 
 /// Looks at the store of this clone, and repairs it if that is asked for.
@@ -196,6 +202,7 @@ pub fn fsck(world: &World<'_>, options: FsckOptions) -> Result<FsckReport> {
         read: found.read,
         damaged: count(&|problem| problem.state == State::Damaged) as u64,
         missing: count(&|problem| problem.state == State::Missing) as u64,
+        not_here: found.not_here,
         repaired: count(&|problem| problem.repaired.is_some()) as u64,
         problems,
         packs: packs.iter().map(ToString::to_string).collect(),
@@ -207,7 +214,16 @@ pub fn fsck(world: &World<'_>, options: FsckOptions) -> Result<FsckReport> {
 /// Everything that the lock, the last commit's lock and the workspace's baseline name. What is
 /// recorded with a foreign hash is told apart.
 fn needs(site: &Site<'_>) -> Result<(Vec<Need>, Vec<RelPath>)> {
-    let mut locks = vec![(Record::Lock, site.lock()?)];
+    let placed = Placed::load(&site.layout.placed())?;
+    let lock = site.lock()?;
+    let mut never_here = BTreeMap::new();
+    for (path, recorded) in stored(&lock) {
+        let left_out = partial::left_out(&site.store, &path, recorded, &placed)?;
+        let left_out = left_out.into_iter().map(|(path, _)| path);
+        never_here.insert(path, Rc::new(left_out.collect()));
+    }
+    let none: Rc<BTreeSet<RelPath>> = Rc::default();
+    let mut locks = vec![(Record::Lock, lock)];
     if let Some(head) = site.git.head()? {
         locks.push((Record::Head, site.lock_at(&head)?));
     }
@@ -232,18 +248,20 @@ fn needs(site: &Site<'_>) -> Result<(Vec<Need>, Vec<RelPath>)> {
                 },
             };
             let record = *record;
+            let never_here = never_here.get(&path).unwrap_or(&none);
             needs.push(Need {
                 record,
                 path,
                 content,
+                never_here: Rc::clone(never_here),
             });
         }
     }
-    let placed = Placed::load(&site.layout.placed())?;
     needs.extend(placed.paths.into_iter().map(|(path, item)| Need {
         record: Record::Placed,
         path,
         content: placed_content(&item),
+        never_here: Rc::clone(&none),
     }));
     Ok((needs, foreign.into_iter().collect()))
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::checkout::{CheckoutReport, switch};
 use super::push::{PushReport, TransferOptions, push};
+use super::selection::Selection;
 use super::{Result, Site, World};
 use crate::git::{self, Git, HookReport};
 
@@ -29,7 +30,7 @@ pub fn after_switch(world: &World<'_>, hook: &str) -> Result<Option<CheckoutRepo
     }
     let _guard = site.guard()?;
     let lock = site.lock()?;
-    switch(&site, &lock, &[], false).map(Some)
+    switch(&site, &lock, &Selection::default(), false).map(Some)
 }
 
 /// Sends data before git sends commits. `None` if the project has no remote: then there is

@@ -26,6 +26,7 @@ pub mod ls;
 pub mod metrics;
 pub mod mv;
 pub mod params;
+mod partial;
 pub mod projects;
 pub mod push;
 pub mod remotes;
@@ -34,6 +35,7 @@ pub mod repro;
 mod reshape;
 mod revisions;
 mod routes;
+mod selection;
 mod set;
 mod shared;
 mod site;
@@ -234,6 +236,9 @@ pub enum Error {
     /// A pattern that matches nothing.
     #[error("nothing matches `{0}`")]
     NothingMatches(String),
+    /// A push of a part of a directory.
+    #[error("the patterns select a part of `{0}`, which a remote holds as a whole or not at all")]
+    PartSelected(RelPath),
     /// Tracked data differs from its record, so a run would use what no record names.
     #[error("tracked data differs from its record")]
     DataChanged(Vec<RelPath>),

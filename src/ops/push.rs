@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use super::content::{Missing, stored};
 use super::routes::{Destination, Routes};
+use super::selection::Selection;
 use super::{Error, Result, Site, World, shared};
 use crate::git::{Rev, Which};
 use crate::hash::{BlobId, PackId, TreeId};
-use crate::path::RelPath;
+use crate::path::{Filter, RelPath};
 use crate::project::{Lock, Recorded, RemoteSpec};
 use crate::remote::{Address, Content, PushOptions, Remote, Root, Wanted};
 
@@ -18,7 +19,7 @@ pub use crate::remote::stop_validating;
 /// How many ancestors are asked whether the remote knows them already.
 const MOST_BASES: usize = 32;
 
-/// What to push, and where.
+/// What travels, and from or to where.
 #[derive(Clone, Debug, Default)]
 pub struct TransferOptions {
     /// The remote's name; none: the default.
@@ -27,8 +28,20 @@ pub struct TransferOptions {
     pub jobs: Option<usize>,
     /// Commits besides the usual ones.
     pub also: Vec<Which>,
-    /// Only say what would be sent.
+    /// Only say what would travel.
     pub dry_run: bool,
+    /// Only what matches one of these patterns; none: all.
+    pub include: Vec<String>,
+    /// Not what matches one of these.
+    pub exclude: Vec<String>,
+}
+
+impl TransferOptions {
+    /// What lies at and below some paths (none: everywhere) and passes the patterns.
+    pub(super) fn selection(&self, targets: Vec<RelPath>) -> Result<Selection> {
+        let filter = Filter::new(&self.include, &self.exclude)?;
+        Ok(Selection::new(targets, filter))
+    }
 }
 
 /// What was sent.
@@ -84,9 +97,13 @@ pub fn push(world: &World<'_>, options: &TransferOptions) -> Result<PushReport> 
     let routes = Routes::new(&site, &lock)?;
     // Last, so that the snapshot of a lock that is committed names the commit.
     locks.push((lock, None));
+    let selection = options.selection(Vec::new())?;
     let mut all = Vec::new();
     for (lock, _) in &locks {
-        all.extend(routes.travelling(lock)?);
+        all.extend(chosen(&site, &selection, routes.travelling(lock)?)?);
+    }
+    if selection.includes() && all.is_empty() {
+        return Err(Error::NothingMatches(options.include.join(" ")));
     }
     let spool = site.layout.spool();
     let _guard = match options.dry_run || all.is_empty() {
@@ -105,7 +122,8 @@ pub fn push(world: &World<'_>, options: &TransferOptions) -> Result<PushReport> 
     }
     let mut report = reports.remove(0);
     report.others = reports;
-    if !options.dry_run {
+    // What was left out is not there, so nobody could use a result with it.
+    if !options.dry_run && selection.is_everything() {
         let missing = report.each().flat_map(|report| &report.missing);
         let missing = missing.map(|missing| &missing.path).collect();
         let locks = locks.iter().map(|(lock, _)| lock);
@@ -122,7 +140,8 @@ pub(super) fn push_to(
     options: &TransferOptions,
     distrusted: &HashSet<PackId>,
 ) -> Result<PushReport> {
-    let wanted = wanted(locks, destination)?;
+    let selection = options.selection(Vec::new())?;
+    let wanted = wanted(site, locks, destination, &selection)?;
     if wanted.is_empty() {
         return Ok(nothing(destination.name.clone(), options.dry_run));
     }
@@ -275,10 +294,15 @@ pub(super) fn root(path: RelPath, recorded: &Recorded) -> Result<Root> {
 }
 
 /// One entry for each distinct lock that names anything for a remote.
-fn wanted(locks: &[(Lock, Option<Rev>)], destination: &Destination<'_>) -> Result<Vec<Wanted>> {
+fn wanted(
+    site: &Site<'_>,
+    locks: &[(Lock, Option<Rev>)],
+    destination: &Destination<'_>,
+    selection: &Selection,
+) -> Result<Vec<Wanted>> {
     let mut wanted: Vec<Wanted> = Vec::new();
     for (lock, rev) in locks {
-        let roots = destination.travelling(lock)?;
+        let roots = chosen(site, selection, destination.travelling(lock)?)?;
         if roots.is_empty() || wanted.iter().any(|other| other.roots == roots) {
             continue;
         }
@@ -288,6 +312,18 @@ fn wanted(locks: &[(Lock, Option<Rev>)], destination: &Destination<'_>) -> Resul
         wanted.push(Wanted { roots, commit });
     }
     Ok(wanted)
+}
+
+/// The roots that are selected. Each counts as a whole: a remote keeps what a snapshot needs, and a
+/// snapshot says of a directory that all of it is there.
+fn chosen(site: &Site<'_>, selection: &Selection, roots: Vec<Root>) -> Result<Vec<Root>> {
+    let mut chosen = Vec::new();
+    for root in roots {
+        if selection.has_whole(&site.store, &root)? {
+            chosen.push(root);
+        }
+    }
+    Ok(chosen)
 }
 
 fn bases(site: &Site<'_>, destination: &Destination<'_>) -> Result<Vec<Vec<Root>>> {

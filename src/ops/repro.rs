@@ -388,7 +388,7 @@ impl<'s> Repro<'s> {
         self.check_params(wanted)?;
         let (mut changed, mut absent) = (Vec::new(), Vec::new());
         for path in self.tracked_inputs(wanted) {
-            match super::content::to_recorded(self.observer.out(&path)?) {
+            match self.observer.whole(&path)? {
                 None => absent.push(path),
                 Some(now) if now != self.lock.data[&path] => changed.push(path),
                 Some(_) => {}

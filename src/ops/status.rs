@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::content::{self, to_recorded};
+use super::content;
 use super::diff::{DataChange, file_change};
 use super::facts::{Observer, entries_of};
+use super::push::is_zero;
 use super::routes::is_asked_for;
 use super::standing::standings;
 use super::{EditedReport, Result, Site, Standing, World};
@@ -17,7 +18,7 @@ use crate::project::layout::{LOCK, MANIFEST};
 use crate::project::{Lock, Recorded};
 use crate::store;
 use crate::tree::{self, Entry, Tree};
-use crate::workspace;
+use crate::workspace::{self, Found};
 
 /// Data and stages against their record.
 #[derive(Debug, serde::Serialize)]
@@ -79,6 +80,9 @@ pub struct DataStatus {
     /// Whether it is brought only when it is named (`pull = false`).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub on_demand: bool,
+    /// How many files of a directory were never put into this workspace, while others were.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub not_here: u64,
     /// Single files that differ.
     pub changes: Vec<DataChange>,
 }
@@ -91,7 +95,7 @@ pub enum DataState {
     Unchanged,
     /// Different.
     Modified,
-    /// Not there.
+    /// Not there, or not all of it, and what is there is unchanged.
     Absent,
 }
 
@@ -416,8 +420,7 @@ impl Sides<'_> {
         path: RelPath,
         recorded: &Recorded,
     ) -> Result<DataStatus> {
-        let found = observer.out(&path)?;
-        let state = match to_recorded(found) {
+        let state = match observer.whole(&path)? {
             None => DataState::Absent,
             Some(now) if now == *recorded => DataState::Unchanged,
             Some(_) => DataState::Modified,
@@ -433,9 +436,18 @@ impl Sides<'_> {
         };
         let changes = match (&known, state) {
             (Some(known), DataState::Modified) => {
-                file_changes(known.clone(), observer.entries(&path)?)?
+                let found = match observer.completed(&path)? {
+                    Some(all) => all.entries,
+                    None => observer.entries(&path)?,
+                };
+                file_changes(known.clone(), found)?
             }
             _ => Vec::new(),
+        };
+        let is_there = *observer.out(&path)? != Found::Missing;
+        let not_here = match state {
+            DataState::Modified | DataState::Absent if is_there => observer.completed(&path)?,
+            _ => None,
         };
         let saved = || known.is_some_and(|known| content::all_saved(&self.site.store, &known));
         Ok(DataStatus {
@@ -446,6 +458,7 @@ impl Sides<'_> {
             remote: None,
             head: head_state(&self.head, &path, recorded),
             on_demand: !is_asked_for(self.site, &path, &[]),
+            not_here: not_here.map_or(0, |all| all.n_added),
             changes,
             path,
         })
@@ -487,6 +500,7 @@ fn only_in_head(head: &Lock, lock: &Lock, chosen: &Chosen) -> Vec<DataStatus> {
             remote: None,
             head: HeadState::Deleted,
             on_demand: false,
+            not_here: 0,
             changes: Vec::new(),
             path,
         })

@@ -270,7 +270,7 @@ pub struct Pushed {
     pub missing: Vec<(RelPath, ObjectId)>,
 }
 
-/// What a fetch did.
+/// What a fetch did, or would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fetched {
     /// Files that came.
@@ -281,11 +281,27 @@ pub struct Fetched {
     pub objects: u64,
     /// Bytes received.
     pub received_bytes: u64,
+    /// Whether no file at all is one of those that are wanted, here or there.
+    pub unmatched: bool,
     /// What the remote does not have.
     pub missing: Vec<(RelPath, ObjectId)>,
     /// Objects on the remote that are not what they should be: their keys and what is wrong. What
     /// another object could give instead is not missing.
     pub damaged: Vec<(String, String)>,
+}
+
+/// How to fetch.
+#[derive(Clone, Copy, Default)]
+pub struct FetchOptions<'a> {
+    /// The locks that the roots stand in, whole: they say under which names somebody may have
+    /// pushed them.
+    pub locks: &'a [Vec<Root>],
+    /// How many transfers at once.
+    pub jobs: usize,
+    /// Which files are wanted, by their path in the project; none: all. Listings always come.
+    pub keep: Option<&'a dyn Fn(&RelPath) -> bool>,
+    /// Only look.
+    pub dry_run: bool,
 }
 
 /// How to push.
@@ -418,18 +434,16 @@ impl Remote {
         Presence::look(&link, locks)
     }
 
-    /// Brings what these roots need and the store lacks. The locks that they stand in, whole, say
-    /// under which names somebody may have pushed them.
+    /// Brings what these roots need and the store lacks.
     pub fn fetch(
         &self,
         store: &Store,
         roots: &[Root],
-        locks: &[Vec<Root>],
-        jobs: usize,
+        options: &FetchOptions<'_>,
         progress: &dyn Progress,
         interrupt: &Interrupt,
     ) -> Result<Fetched> {
-        let link = Link::new(self, jobs, interrupt);
-        fetch::fetch(&link, store, roots, locks, progress)
+        let link = Link::new(self, options.jobs, interrupt);
+        fetch::fetch(&link, store, roots, options, progress)
     }
 }

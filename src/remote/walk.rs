@@ -1,6 +1,7 @@
 //! What a set of roots reaches, as far as the local store knows its trees.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
 
 use crate::hash::{BlobId, ObjectId, ObjectKind, TreeId};
 use crate::path::RelPath;
@@ -20,10 +21,54 @@ pub(super) enum Found {
     File(BlobId, u64),
 }
 
+/// Where nodes of trees are read.
+pub trait Nodes {
+    /// The bytes of a node; `None` if it is not there.
+    fn node(&self, id: TreeId) -> Result<Option<Vec<u8>>>;
+}
+
+impl Nodes for Store {
+    fn node(&self, id: TreeId) -> Result<Option<Vec<u8>>> {
+        match self.read(id) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(store::Error::Missing(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// A store, and nodes that came and must not be put into it.
+pub(super) struct Overlay<'a> {
+    store: &'a Store,
+    came: Mutex<HashMap<TreeId, Vec<u8>>>,
+}
+
+impl<'a> Overlay<'a> {
+    pub(super) fn new(store: &'a Store) -> Self {
+        let came = Mutex::default();
+        Self { store, came }
+    }
+
+    pub(super) fn take(&self, id: TreeId, bytes: &[u8]) {
+        let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
+        came.insert(id, bytes.to_vec());
+    }
+}
+
+impl Nodes for Overlay<'_> {
+    fn node(&self, id: TreeId) -> Result<Option<Vec<u8>>> {
+        let came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
+        match came.get(&id) {
+            Some(bytes) => Ok(Some(bytes.clone())),
+            None => self.store.node(id),
+        }
+    }
+}
+
 /// Walks from roots, in their order and then in the order of paths. `enter` is asked about every
 /// id before it is visited: what it turns down is passed over, with all below.
 pub(super) fn walk(
-    store: &Store,
+    nodes: &dyn Nodes,
     roots: impl IntoIterator<Item = Content>,
     enter: &mut dyn FnMut(ObjectId) -> bool,
     visit: &mut dyn FnMut(Found) -> Result<()>,
@@ -32,14 +77,14 @@ pub(super) fn walk(
         match root {
             Content::File { id, size } if enter(id.into()) => visit(Found::File(id, size))?,
             Content::File { .. } => {}
-            Content::Tree { id, .. } => walk_tree(store, id, enter, visit)?,
+            Content::Tree { id, .. } => walk_tree(nodes, id, enter, visit)?,
         }
     }
     Ok(())
 }
 
 fn walk_tree(
-    store: &Store,
+    nodes: &dyn Nodes,
     root: TreeId,
     enter: &mut dyn FnMut(ObjectId) -> bool,
     visit: &mut dyn FnMut(Found) -> Result<()>,
@@ -50,7 +95,7 @@ fn walk_tree(
         if !enter(id.into()) {
             continue;
         }
-        let Some(bytes) = read_node(store, id)? else {
+        let Some(bytes) = nodes.node(id)? else {
             visit(Found::AbsentNode(id))?;
             continue;
         };
@@ -66,18 +111,18 @@ fn walk_tree(
     Ok(())
 }
 
-fn read_node(store: &Store, id: TreeId) -> Result<Option<Vec<u8>>> {
-    match store.read(id) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(store::Error::Missing(_)) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+/// The entries of a tree of which all nodes are there.
+pub(super) fn decode(nodes: &dyn Nodes, root: TreeId) -> Result<Tree> {
+    Tree::decode(root, |id| {
+        let missing = || store::Error::Missing(id.into()).into();
+        nodes.node(id)?.ok_or_else(missing)
+    })
 }
 
 /// Says at which paths of these roots the given objects are missed. An object that no readable
 /// tree names is told at the root that must hold it.
 pub fn name_missing(
-    store: &Store,
+    nodes: &dyn Nodes,
     roots: &[Root],
     missing: &HashSet<ObjectId>,
 ) -> Vec<(RelPath, ObjectId)> {
@@ -92,7 +137,7 @@ pub fn name_missing(
             }
             Content::File { .. } => {}
             Content::Tree { id, .. } => {
-                let found = missing_in_tree(store, id, missing);
+                let found = missing_in_tree(nodes, id, missing);
                 let joined = found.into_iter().map(|(below, id)| match below {
                     Some(below) => (root.path.join(&below), id),
                     None => (root.path.clone(), id),
@@ -105,11 +150,11 @@ pub fn name_missing(
 }
 
 fn missing_in_tree(
-    store: &Store,
+    nodes: &dyn Nodes,
     root: TreeId,
     missing: &HashSet<ObjectId>,
 ) -> Vec<(Option<RelPath>, ObjectId)> {
-    if let Ok(tree) = Tree::decode(root, |id| store.read(id).map_err(super::Error::from)) {
+    if let Ok(tree) = decode(nodes, root) {
         let found = tree.iter().filter_map(|(path, entry)| match entry {
             Entry::File { id, .. } if missing.contains(&ObjectId::from(*id)) => {
                 Some((Some(path.clone()), ObjectId::from(*id)))
@@ -120,26 +165,26 @@ fn missing_in_tree(
         if missing.iter().any(|id| id.kind == ObjectKind::Node) {
             let is_node = |(_, id): &(_, ObjectId)| id.kind == ObjectKind::Node;
             found.extend(
-                missing_below(store, root, missing)
+                missing_below(nodes, root, missing)
                     .into_iter()
                     .filter(is_node),
             );
         }
         return found;
     }
-    missing_below(store, root, missing)
+    missing_below(nodes, root, missing)
 }
 
 /// The same without paths, as far as listings can be read.
 fn missing_below(
-    store: &Store,
+    nodes: &dyn Nodes,
     root: TreeId,
     missing: &HashSet<ObjectId>,
 ) -> Vec<(Option<RelPath>, ObjectId)> {
     let mut seen = HashSet::new();
     let mut found = Vec::new();
     let _unreadable = walk_tree(
-        store,
+        nodes,
         root,
         &mut |id| {
             if missing.contains(&id) {

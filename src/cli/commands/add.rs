@@ -85,17 +85,20 @@ pub(super) fn tell(ui: &Ui, paths: &[Added]) {
                 AddChange::Unchanged => "·".to_owned(),
             };
             let files = render::count(path.files.unwrap_or(1), "file");
-            let note = match path.change {
-                AddChange::Unchanged => "unchanged",
-                _ => "",
+            let kept = match path.not_here {
+                0 => None,
+                n => Some(format!("{n} of them not here")),
             };
+            let unchanged = matches!(path.change, AddChange::Unchanged);
+            let unchanged = unchanged.then(|| "unchanged".to_owned());
+            let notes: Vec<String> = unchanged.into_iter().chain(kept).collect();
             let cells = [
                 format!("{mark} {}", path.path),
                 files,
                 render::size(path.size),
             ];
             let mut row = cells.to_vec();
-            row.push(note.to_owned());
+            row.push(notes.join(", "));
             row
         })
         .collect();

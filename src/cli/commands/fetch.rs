@@ -21,17 +21,19 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
-    let report = fetch(world, &args.paths, &args.transfer.options(false))?;
+    let report = fetch(world, &args.paths, &args.transfer.options())?;
     if ui.json {
         ui.json(&report)?;
     } else {
-        tell(ui, &report, "Fetched");
+        tell(ui, &report, "Fetched", "fetch");
     }
     Ok(Exit::when(!report.is_whole(), exit::DATA))
 }
 
 /// Says what came, from each remote that gave or lacked something.
-pub(super) fn tell(ui: &Ui, report: &FetchReport, verb: &str) {
+pub(super) fn tell(ui: &Ui, report: &FetchReport, done: &str, verb: &str) {
+    let would = format!("Would {verb}");
+    let verb = if report.dry_run { &would } else { done };
     let told = |report: &&FetchReport| report.objects > 0 || !report.missing.is_empty();
     let told: Vec<&FetchReport> = report.each().filter(told).collect();
     if told.is_empty() {
@@ -67,6 +69,9 @@ fn summary(report: &FetchReport, verb: &str) -> String {
         render::size(report.bytes),
         render::size(report.received_bytes),
     );
+    if report.dry_run {
+        return format!("{verb} {files} from `{}`: {bytes}", report.remote);
+    }
     format!(
         "{verb} {files} from `{}`: {bytes} as {received}",
         report.remote

@@ -181,10 +181,14 @@ fn summary(report: &FsckReport) -> String {
             parts.push(format!("{n} {word}"));
         }
     }
-    let verdict = match parts.is_empty() {
+    let mut verdict = match parts.is_empty() {
         true => "all is well".to_owned(),
         false => parts.join(", "),
     };
+    if report.not_here > 0 {
+        let objects = render::count(report.not_here, "object");
+        verdict.push_str(&format!("; {objects} never brought here"));
+    }
     let size = render::size(report.bytes);
     format!("Checked {objects}, {size} ({looked}): {verdict}")
 }

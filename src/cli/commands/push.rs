@@ -11,14 +11,12 @@ use crate::ops::push::{PushReport, TransferOptions, push};
 ///
 /// Sends what the workspace's lock needs, and the locks of commits that no remote-tracking
 /// branch has yet. What the remote has already is not sent again. Data and outputs with `remote`
-/// go to that one alone, those with `push = false` nowhere.
+/// go to that one alone, those with `push = false` nowhere. `--include` and `--exclude` take a tracked
+/// directory or an output as a whole or leave it out.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     transfer: Transfer,
-    /// Only say what would be sent
-    #[arg(short = 'n', long)]
-    dry_run: bool,
     #[command(flatten)]
     pub(super) everywhere: Everywhere,
 }
@@ -41,10 +39,19 @@ pub(super) struct Transfer {
     /// Also every commit of every branch and tag
     #[arg(short = 'A', long)]
     all_commits: bool,
+    /// Only what matches, as a line of a .gitignore at the project's root would; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    include: Vec<String>,
+    /// Not what matches; may be repeated, and goes before --include
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<String>,
+    /// Only say what would travel, and change nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
 }
 
 impl Transfer {
-    pub(super) fn options(&self, dry_run: bool) -> TransferOptions {
+    pub(super) fn options(&self) -> TransferOptions {
         let also = [
             (self.all_branches, Which::Branches),
             (self.all_tags, Which::Tags),
@@ -55,13 +62,15 @@ impl Transfer {
             remote: self.remote.clone(),
             jobs: self.jobs,
             also: also.map(|(_, which)| which).collect(),
-            dry_run,
+            dry_run: self.dry_run,
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
         }
     }
 }
 
 pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
-    let report = push(world, &args.transfer.options(args.dry_run))?;
+    let report = push(world, &args.transfer.options())?;
     if ui.json {
         ui.json(&report)?;
     } else {

@@ -135,6 +135,7 @@ fn show_data(ui: &Ui, data: &[DataStatus]) -> Result<(), CliError> {
     }
     for data in changed {
         let (mark, note) = match data.state {
+            DataState::Absent if data.not_here > 0 => ("-", ""),
             DataState::Absent if data.on_demand && data.in_store != Some(true) => {
                 ("-", "  (not here: `pull = false`)")
             }
@@ -143,7 +144,14 @@ fn show_data(ui: &Ui, data: &[DataStatus]) -> Result<(), CliError> {
             _ => ("~", ""),
         };
         let mark = ui.paint_answer(Tone::Warning, mark);
-        ui.answer(&format!("  {mark} {}{note}", data.path))?;
+        let part = match data.not_here {
+            0 => String::new(),
+            n => format!(
+                "  ({} of it not in the workspace)",
+                render::count(n, "file")
+            ),
+        };
+        ui.answer(&format!("  {mark} {}{note}{part}", data.path))?;
         let single = data.changes.len() == 1 && data.changes[0].path == data.path;
         for change in data.changes.iter().filter(|_| !single) {
             ui.answer(&format!("      {}", render::change(change)))?;
@@ -227,7 +235,7 @@ fn advise(ui: &Ui, report: &StatusReport) {
         .filter(|data| data.head != HeadState::Deleted);
     let absent: Vec<&DataStatus> = kept
         .clone()
-        .filter(|data| data.state == DataState::Absent)
+        .filter(|data| data.state == DataState::Absent && data.not_here == 0)
         .collect();
     let comes = |data: &&DataStatus| data.in_store == Some(false) && !data.on_demand;
     let tracked = |data: &&DataStatus| data.state == DataState::Modified && data.stage.is_none();
@@ -240,7 +248,11 @@ fn advise(ui: &Ui, report: &StatusReport) {
             "esker add {}    (or `esker checkout {}` to go back)",
             data.path, data.path
         ));
-    } else if report.stages.iter().any(would_run) {
+    } else if report
+        .stages
+        .iter()
+        .any(|stage| would_run(stage) && !stage.only_absent)
+    {
         ui.next("esker repro");
     }
 }

@@ -160,6 +160,9 @@ fn tracking_error(error: &Error, text: String) -> CliError {
         Error::NotTracked { suggestion, .. } => CliError::new("E0307", CANNOT, text)
             .hint("esker status")
             .suggest(suggestion.as_deref()),
+        Error::PartSelected(path) => CliError::new("E0408", CANNOT, text).hint(format!(
+            "--exclude /{path}    (or let the patterns take all of it)"
+        )),
         Error::NothingMatches(_) => CliError::new("E0302", CANNOT, text)
             .hint("`*` stays inside a directory, `**` crosses them; see what is there with `ls`"),
         Error::WholeProject(_) => {

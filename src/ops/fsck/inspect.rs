@@ -7,7 +7,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::super::{Error, Result, Site};
-use super::{Depth, Need, Problems, Record, State, note, note_damage};
+use super::{Depth, Need, Problems, State, note, note_damage};
 use crate::fs::{self, Context};
 use crate::hash::{BlobId, Digest, Hasher, ObjectId, ObjectKind, TreeId};
 use crate::path::RelPath;
@@ -26,6 +26,8 @@ pub(super) struct Inspected {
     pub(super) bytes: u64,
     pub(super) read: u64,
     pub(super) problems: Problems,
+    /// How many objects are needed and not there, and were never put into this workspace.
+    pub(super) not_here: u64,
 }
 
 /// Looks as closely as asked for.
@@ -45,8 +47,9 @@ pub(super) fn inspect(site: &Site<'_>, depth: Depth, needs: &[Need]) -> Result<I
     for (id, found) in read_all(site, &to_read)? {
         note_damage(&site.store, &mut problems, id, found);
     }
-    reach(site, depth, needs, &mut problems)?;
+    let not_here = reach(site, depth, needs, &mut problems)?;
     Ok(Inspected {
+        not_here,
         objects: objects.len() as u64,
         bytes: objects.iter().map(|(_, size)| size).sum(),
         read: to_read.len() as u64,
@@ -128,31 +131,35 @@ fn read_blob(store: &Store, id: BlobId) -> store::Result<Option<Vec<u8>>> {
 }
 
 /// Follows the records to everything they need, and notes what is not there. What is known to
-/// be damaged learns who needs it.
+/// be damaged learns who needs it. Yields how many objects are not there and never were in the
+/// workspace.
 pub(super) fn reach(
     site: &Site<'_>,
     depth: Depth,
     needs: &[Need],
     problems: &mut Problems,
-) -> Result<()> {
+) -> Result<u64> {
     let sizes: HashMap<ObjectId, u64> = site.store.list()?.into_iter().collect();
     let mut reach = Reach {
         site,
         sizes,
         sound: HashSet::new(),
+        not_here: HashSet::new(),
         problems,
     };
     for need in needs {
         site.check_interrupt()?;
         match need.content {
-            Content::File { id, size } => reach.file(id, size, &need.path, need.record)?,
+            Content::File { id, size } => reach.file(id, size, &need.path, need)?,
             Content::Tree { id, .. } if depth == Depth::Quick => {
-                reach.object(id.into(), &need.path, need.record);
+                reach.object(id.into(), &need.path, need);
             }
             Content::Tree { id, .. } => reach.tree(id, need)?,
         }
     }
-    Ok(())
+    let problems = reach.problems;
+    let not_here = reach.not_here.iter();
+    Ok(not_here.filter(|id| !problems.contains_key(id)).count() as u64)
 }
 
 struct Reach<'a> {
@@ -160,21 +167,26 @@ struct Reach<'a> {
     sizes: HashMap<ObjectId, u64>,
     /// Files whose length surprised, and who are what their name says all the same.
     sound: HashSet<BlobId>,
+    /// Needed and not there, and never in the workspace.
+    not_here: HashSet<ObjectId>,
     problems: &'a mut Problems,
 }
 
 impl Reach<'_> {
-    fn object(&mut self, id: ObjectId, path: &RelPath, record: Record) {
+    fn object(&mut self, id: ObjectId, path: &RelPath, need: &Need) {
         let is_bad = self.problems.contains_key(&id);
-        if is_bad || !self.sizes.contains_key(&id) {
+        let is_absent = !self.sizes.contains_key(&id);
+        if !is_bad && is_absent && need.never_here.contains(path) {
+            self.not_here.insert(id);
+        } else if is_bad || is_absent {
             let problem = note(self.problems, id, State::Missing);
             problem.needed_by.insert(path.clone());
-            problem.records.insert(record);
+            problem.records.insert(need.record);
         }
     }
 
     /// A length that is not the recorded one is reason enough to read the file.
-    fn file(&mut self, id: BlobId, size: u64, path: &RelPath, record: Record) -> Result<()> {
+    fn file(&mut self, id: BlobId, size: u64, path: &RelPath, need: &Need) -> Result<()> {
         let there = self.sizes.get(&id.into()).copied();
         if there.is_some_and(|there| there != size) && !self.sound.contains(&id) {
             match damage(&self.site.store, id.into())? {
@@ -186,7 +198,7 @@ impl Reach<'_> {
                 }
             }
         }
-        self.object(id.into(), path, record);
+        self.object(id.into(), path, need);
         Ok(())
     }
 
@@ -206,7 +218,7 @@ impl Reach<'_> {
         for (below, entry) in tree.iter() {
             if let Entry::File { id, size, .. } = entry {
                 let at = |path: &RelPath| path.join(below);
-                self.file(*id, *size, &at(&need.path), need.record)?;
+                self.file(*id, *size, &at(&need.path), need)?;
             }
         }
         Ok(())
@@ -230,12 +242,12 @@ impl Reach<'_> {
             };
             let Some(refs) = refs else {
                 self.sizes.remove(&id.into());
-                self.object(id.into(), &need.path, need.record);
+                self.object(id.into(), &need.path, need);
                 continue;
             };
             todo.extend(refs.children);
             for (file, size) in refs.files {
-                self.file(file, size, &need.path, need.record)?;
+                self.file(file, size, &need.path, need)?;
             }
         }
         Ok(())

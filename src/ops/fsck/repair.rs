@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::super::fetch::bring;
 use super::super::push::TransferOptions;
 use super::super::routes::Routes;
+use super::super::selection::Selection;
 use super::super::{Error, Result, Site};
 use super::inspect::reach;
 use super::{Depth, Need, Problem, Problems, Source, State};
@@ -119,7 +120,13 @@ fn from_remote(site: &Site<'_>, needs: &[Need], problems: &Problems) -> Result<(
     let lock = site.lock()?;
     let routes = Routes::new(site, &lock)?;
     let locks = [routes.travelling(&lock)?];
-    match bring(site, &routes, &roots, &locks, &TransferOptions::default()) {
+    match bring(
+        site,
+        &routes,
+        (&roots, &Selection::default()),
+        &locks,
+        &TransferOptions::default(),
+    ) {
         Ok(_) | Err(Error::NoRemote) => Ok(()),
         Err(error) => Err(error),
     }

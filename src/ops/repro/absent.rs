@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use super::{Failure, Repro};
 use crate::ops::content::{self, stored};
-use crate::ops::facts::is_absent;
 use crate::ops::routes::Routes;
+use crate::ops::selection::Selection;
 use crate::ops::{Result, checkout, fetch, push};
 use crate::path::RelPath;
 use crate::pipeline::{Reason, Scheduler, Stage, Verdict};
@@ -33,11 +33,12 @@ impl Repro<'_> {
     /// else what could not be had.
     pub(super) fn bring_inputs(&mut self, stage: &Stage) -> Result<Option<Vec<RelPath>>> {
         let is_read = |path: &RelPath| stage.deps.iter().any(|dep| dep.touches(path));
-        let absent = stored(&self.lock).into_iter();
-        let absent = absent.filter(|(path, _)| is_read(path) && is_absent(self.site, path));
-        let absent: Vec<(RelPath, Recorded)> = absent
-            .map(|(path, recorded)| (path, recorded.clone()))
-            .collect();
+        let mut absent: Vec<(RelPath, Recorded)> = Vec::new();
+        for (path, recorded) in stored(&self.lock) {
+            if is_read(&path) && self.observer.is_absent(&path)? {
+                absent.push((path, recorded.clone()));
+            }
+        }
         if absent.is_empty() {
             return Ok(Some(Vec::new()));
         }
@@ -60,7 +61,8 @@ impl Repro<'_> {
         }
         if !paths.is_empty() {
             let guard = self.site.record_guard()?;
-            checkout::switch(self.site, &self.lock, &paths, false)?;
+            let selection = Selection::of(paths.clone());
+            checkout::switch(self.site, &self.lock, &selection, false)?;
             drop(guard);
             self.observer.forget(&paths);
         }
@@ -143,7 +145,8 @@ impl Repro<'_> {
             let routes = Routes::of(self.site, self.graph);
             let locks = [routes.travelling(&self.lock)?];
             let options = push::TransferOptions::default();
-            fetch::bring(self.site, &routes, &roots, &locks, &options)?;
+            let selection = Selection::default();
+            fetch::bring(self.site, &routes, (&roots, &selection), &locks, &options)?;
         }
         Ok(())
     }

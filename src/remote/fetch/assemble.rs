@@ -228,7 +228,7 @@ impl Fetch<'_> {
 }
 
 /// Where the root of a recipe for a file is looked for.
-fn root_of(file: BlobId) -> ObjectId {
+pub(super) fn root_of(file: BlobId) -> ObjectId {
     ObjectId::new(ObjectKind::RecipeRoot, file.0)
 }
 

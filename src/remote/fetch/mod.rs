@@ -12,15 +12,17 @@ use std::collections::HashSet;
 use rayon::prelude::*;
 
 use crate::hash::{BlobId, ObjectId, ObjectKind, TreeId};
+use crate::path::RelPath;
 use crate::progress::{Event, Progress, Work};
 use crate::store::Store;
+use crate::tree::Entry;
 
 use super::catalog::Located;
 use super::format::Access;
 use super::link::Link;
 use super::reads;
-use super::walk::{Found, name_missing, walk};
-use super::{Content, Error, Fetched, Result, Root};
+use super::walk::{self, Found, Nodes, Overlay, name_missing, walk};
+use super::{Content, Error, FetchOptions, Fetched, Result, Root};
 
 use sources::Sources;
 
@@ -29,14 +31,15 @@ pub(super) fn fetch(
     link: &Link<'_>,
     store: &Store,
     roots: &[Root],
-    locks: &[Vec<Root>],
+    options: &FetchOptions<'_>,
     progress: &dyn Progress,
 ) -> Result<Fetched> {
     let mut fetch = Fetch {
         link,
         store,
+        overlay: options.dry_run.then(|| Overlay::new(store)),
         progress,
-        sources: Sources::new(link, roots, locks),
+        sources: Sources::new(link, roots, options.locks),
         seen: HashSet::new(),
         nodes: Vec::new(),
         files: Vec::new(),
@@ -46,20 +49,30 @@ pub(super) fn fetch(
     let mut sorted: Vec<&Root> = roots.iter().collect();
     sorted.sort();
     fetch.look(sorted.into_iter().map(|root| root.content))?;
+    if fetch.nodes.is_empty() {
+        fetch.leave_out(roots, options.keep)?;
+    }
     if fetch.nodes.is_empty() && fetch.files.is_empty() {
-        return Ok(Fetched::default());
+        return Ok(fetch.fetched);
     }
     if link.format(Access::Read)?.is_none() {
         fetch.sources.give_up();
     }
     fetch.bring_nodes()?;
-    fetch.bring_files()?;
-    if fetch.fetched.objects > 0 {
+    fetch.leave_out(roots, options.keep)?;
+    match options.dry_run {
+        true => fetch.find_files()?,
+        false => fetch.bring_files()?,
+    }
+    if fetch.fetched.objects > 0 && !options.dry_run {
         store.flush()?;
     }
     Ok(Fetched {
-        received_bytes: link.received(),
-        missing: name_missing(store, roots, &fetch.missing),
+        received_bytes: match options.dry_run {
+            true => 0,
+            false => link.received(),
+        },
+        missing: name_missing(fetch.trees(), roots, &fetch.missing),
         damaged: fetch.sources.damage()?,
         ..fetch.fetched
     })
@@ -69,6 +82,8 @@ pub(super) fn fetch(
 struct Fetch<'a> {
     link: &'a Link<'a>,
     store: &'a Store,
+    /// Takes the nodes that come, if nothing is to be written.
+    overlay: Option<Overlay<'a>>,
     progress: &'a dyn Progress,
     sources: Sources<'a>,
     /// What was looked at in the store.
@@ -88,12 +103,17 @@ impl Fetch<'_> {
         let Self {
             link,
             store,
+            overlay,
             seen,
             nodes,
             files,
             ..
         } = self;
-        walk(store, roots, &mut |id| seen.insert(id), &mut |found| {
+        let trees: &dyn Nodes = match overlay {
+            Some(overlay) => overlay,
+            None => *store,
+        };
+        walk(trees, roots, &mut |id| seen.insert(id), &mut |found| {
             match found {
                 Found::AbsentNode(id) => nodes.push(id),
                 Found::File(id, size) if !store.has(id) => files.push((id, size)),
@@ -103,12 +123,49 @@ impl Fetch<'_> {
         })
     }
 
+    fn trees(&self) -> &dyn Nodes {
+        match &self.overlay {
+            Some(overlay) => overlay,
+            None => self.store,
+        }
+    }
+
+    /// Leaves out the files that are not wanted. Where the listing cannot be had, nobody can tell
+    /// which these are, and none is wanted: that listing is missing.
+    fn leave_out(&mut self, roots: &[Root], keep: Option<&dyn Fn(&RelPath) -> bool>) -> Result<()> {
+        let Some(keep) = keep else {
+            return Ok(());
+        };
+        let mut wanted = HashSet::new();
+        for root in roots {
+            self.link.check_interrupt()?;
+            match root.content {
+                Content::File { id, .. } if keep(&root.path) => drop(wanted.insert(id)),
+                Content::File { .. } => {}
+                Content::Tree { id, .. } => {
+                    let tree = walk::decode(self.trees(), id).unwrap_or_default();
+                    let files = tree.iter().filter_map(|(path, entry)| match entry {
+                        Entry::File { id, .. } => keep(&root.path.join(path)).then_some(*id),
+                        _ => None,
+                    });
+                    wanted.extend(files);
+                }
+            }
+        }
+        self.fetched.unmatched = wanted.is_empty() && self.missing.is_empty();
+        self.files.retain(|(id, _)| wanted.contains(id));
+        Ok(())
+    }
+
     /// Brings nodes level by level, because only a node names those below it.
     fn bring_nodes(&mut self) -> Result<()> {
         while !self.nodes.is_empty() {
             let nodes = std::mem::take(&mut self.nodes);
             let ids = nodes.iter().map(|id| ObjectId::from(*id)).collect();
-            let lost = self.keep_all(ids)?;
+            let lost = match &self.overlay {
+                None => self.keep_all(ids)?,
+                Some(_) => self.look_at_all(ids)?,
+            };
             let came = nodes
                 .iter()
                 .filter(|id| !lost.contains(&ObjectId::from(**id)));
@@ -162,13 +219,35 @@ impl Fetch<'_> {
         Ok(())
     }
 
-    /// Brings whole files first, then those that lie in pieces.
-    fn bring_each(&mut self, files: &[(BlobId, u64)]) -> Result<HashSet<ObjectId>> {
-        let in_pieces = |id: BlobId| ObjectId::new(ObjectKind::RecipeRoot, id.0);
+    /// Counts the files that would come.
+    fn find_files(&mut self) -> Result<()> {
+        let files = std::mem::take(&mut self.files);
+        self.search(&files)?;
+        // The listings that were read are no part of what is told.
+        self.fetched.objects = 0;
+        for (id, size) in files {
+            if self.sources.has(id.into()) || self.sources.has(assemble::root_of(id)) {
+                self.fetched.objects += 1;
+                self.fetched.files += 1;
+                self.fetched.bytes += size;
+            } else {
+                self.missing.insert(id.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for all files, as they are or in pieces.
+    fn search(&mut self, files: &[(BlobId, u64)]) -> Result<()> {
         self.sources.search(|sources| {
             let mut ids = files.iter().map(|(id, _)| *id);
-            ids.all(|id| sources.has(id.into()) || sources.has(in_pieces(id)))
-        })?;
+            ids.all(|id| sources.has(id.into()) || sources.has(assemble::root_of(id)))
+        })
+    }
+
+    /// Brings whole files first, then those that lie in pieces.
+    fn bring_each(&mut self, files: &[(BlobId, u64)]) -> Result<HashSet<ObjectId>> {
+        self.search(files)?;
         let (whole, mut rest): (Vec<_>, Vec<_>) = files
             .iter()
             .partition(|(id, _)| self.sources.has((*id).into()));
@@ -188,6 +267,19 @@ impl Fetch<'_> {
             }
             Ok(())
         })
+    }
+
+    /// Brings nodes and keeps them in memory; yields those that no place has.
+    fn look_at_all(&mut self, ids: Vec<ObjectId>) -> Result<HashSet<ObjectId>> {
+        let overlay = self.overlay.take();
+        let lost = self.bring(ids, |id, raw| {
+            if let Some(overlay) = &overlay {
+                overlay.take(TreeId(id.digest), raw);
+            }
+            Ok(())
+        });
+        self.overlay = overlay;
+        lost
     }
 
     /// Brings objects, each from the first place that really has it, and hands them over in any order.

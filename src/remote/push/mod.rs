@@ -29,7 +29,7 @@ use super::segment::{self, PackEntries};
 use super::snapshot::{PackRef, Roots, Snapshot};
 use super::transport::Body;
 use super::walk::name_missing;
-use super::{Error, PushOptions, Pushed, Result, Wanted, fetch, layout};
+use super::{Error, FetchOptions, PushOptions, Pushed, Result, Wanted, fetch, layout};
 
 use plan::Plan;
 use send::Sent;
@@ -170,7 +170,7 @@ fn mend(task: &Task<'_>, spool: &Spool, log: &Log, before: Published) -> Result<
             task.link,
             task.store,
             &roots.collect::<Vec<_>>(),
-            &[],
+            &FetchOptions::default(),
             task.progress,
         )?;
         planned = survey::plan(task, Survey::take_all(task, spool, log)?)?;

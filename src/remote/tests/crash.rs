@@ -57,7 +57,7 @@ fn an_interrupt_is_a_clean_error() {
     stop.request();
     let fetched = remote
         .remote()
-        .fetch(&there.store, &roots, &[], 4, &Silent, &stop);
+        .fetch(&there.store, &roots, &at_once(4), &Silent, &stop);
     assert!(matches!(fetched, Err(Error::Interrupted)));
     let wanted = [Wanted {
         roots: vec![here.file("other", b"other")],

@@ -13,7 +13,7 @@ fn fetch_checked(remote: &Shared, here: &Clone, roots: &[Root]) -> Fetched {
     let interrupt = Interrupt::new();
     let fetched = remote
         .remote()
-        .fetch(&there.store, roots, &[], 2, &Silent, &interrupt);
+        .fetch(&there.store, roots, &at_once(2), &Silent, &interrupt);
     for (id, _) in there.store.list().unwrap() {
         assert_eq!(there.store.read(id).unwrap(), here.store.read(id).unwrap());
     }

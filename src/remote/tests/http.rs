@@ -34,7 +34,11 @@ fn a_part_of_a_lock_is_fetched_through_a_web_server() {
     here.push(&shelf(&site), &lock);
     let part = [lock[0].clone()];
     let fetch = |locks: &[Vec<Root>]| {
-        let fetched = web.fetch(&there.store, &part, locks, 4, &Silent, &Interrupt::new());
+        let options = FetchOptions {
+            locks,
+            ..at_once(4)
+        };
+        let fetched = web.fetch(&there.store, &part, &options, &Silent, &Interrupt::new());
         fetched.unwrap()
     };
     assert_eq!(fetch(&[]).missing.len(), 1, "nobody could know its name");

@@ -135,7 +135,7 @@ impl Clone {
 
     pub(super) fn fetch(&self, remote: &Remote, roots: &[Root]) -> Fetched {
         let interrupt = Interrupt::new();
-        let fetched = remote.fetch(&self.store, roots, &[], 4, &Silent, &interrupt);
+        let fetched = remote.fetch(&self.store, roots, &at_once(4), &Silent, &interrupt);
         fetched.unwrap()
     }
 
@@ -296,4 +296,12 @@ pub(super) fn sample(clone: &Clone) -> Vec<Root> {
         clone.tree("data/raw", &files),
         clone.file("data/large.bin", &noise(3, 9_000_000)),
     ]
+}
+
+/// A fetch with so many transfers at once.
+fn at_once(jobs: usize) -> FetchOptions<'static> {
+    FetchOptions {
+        jobs,
+        ..FetchOptions::default()
+    }
 }

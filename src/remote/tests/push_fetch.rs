@@ -29,7 +29,7 @@ fn a_directory_is_a_remote() {
     let remote = Remote::open(&address, &|_| None).unwrap();
     let roots = sample(&here);
     let interrupt = Interrupt::new();
-    let fetched = remote.fetch(&there.store, &roots, &[], 1, &Silent, &interrupt);
+    let fetched = remote.fetch(&there.store, &roots, &at_once(1), &Silent, &interrupt);
     assert!(matches!(fetched, Err(Error::MissingDirectory { .. })));
     let planned = here.push_with(&remote, &[&roots], &[], true).unwrap();
     assert_eq!((planned.files, planned.objects), (304, 0));
