@@ -352,12 +352,23 @@ fn set_changes_a_param_in_its_file_and_runs() {
     ];
     assert_eq!(said, expected, "{output}");
     assert!(!output.stderr.contains("1234567"), "{output}");
-    sandbox.edit("params.yaml", "  token: 1234567\n", "");
+    // Programs are told its hash.
+    let report = sandbox.json("repro --set train.token=7654321 --set train.epochs=4");
+    let set = report["set"].to_string();
+    let hashes = set.matches("\":\"hash:").count();
+    assert_eq!(hashes, 2, "{set}");
+    assert!(set.contains("\"new\":4") && !set.contains("1234567") && !set.contains("7654321"));
+    sandbox.edit("params.yaml", "  token: 7654321\n", "");
     assert_eq!(sandbox.read("conf/a.json"), "{\"x\": \"no\"}");
     assert_eq!(
         sandbox.read("params.yaml"),
         "train:\n  lr: 0.001   # the rate\n  epochs: 4\n  name: \"no\"\n"
     );
+    let output =
+        sandbox.esker("repro --json --set +conf/a.json:auth={\"a\":1,\"api_key\":\"abc123\"}");
+    assert_eq!(output.code, 0, "{output}");
+    assert!(!output.to_string().contains("abc123"), "{output}");
+    assert!(sandbox.read("conf/a.json").contains("abc123"));
 }
 
 #[test]

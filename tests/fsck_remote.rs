@@ -296,3 +296,21 @@ fn what_stays_at_home_is_not_missed() {
     assert_eq!(status["data"][0]["in_remote"], true);
     assert_eq!(status["data"][1]["in_remote"], serde_json::Value::Null);
 }
+
+#[test]
+fn a_directory_that_no_push_has_made_yet_holds_nothing() {
+    let sandbox = Sandbox::project();
+    sandbox.write("raw.txt", "some text");
+    sandbox.ok("add raw.txt");
+    sandbox.ok("remote add store ../not-yet --default");
+    insta::assert_snapshot!(sandbox.ok("status --remote"), @"
+    Data:   up to date
+    Lock:   not committed: raw.txt (new)
+    Remote: `store`
+      ↑ raw.txt  1 file (9 B) to push
+    ");
+    assert_eq!(sandbox.esker("lock --check --remote").code, 3);
+    assert!(!sandbox.root().join("not-yet").exists());
+    sandbox.ok("push");
+    assert!(sandbox.ok("status --remote").contains("have everything"));
+}

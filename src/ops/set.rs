@@ -18,10 +18,10 @@ pub struct SetParam {
     pub file: DepPath,
     /// The key.
     pub key: String,
-    /// Before; absent if it was not there.
+    /// Before; absent if it was not there. What sounds like a secret stands here as its hash.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old: Option<serde_json::Value>,
-    /// After.
+    /// After, in the same way.
     pub new: serde_json::Value,
     /// The change in words, without what looks like a secret.
     #[serde(skip)]
@@ -51,8 +51,8 @@ pub(super) fn set(site: &Site<'_>, typed: &[String]) -> Result<Vec<SetParam>> {
             file: file.clone(),
             key: wish.key.to_string(),
             text: in_words(&wish.key, old.as_ref(), &wish.value),
-            old: old.map(|old| old.to_json()),
-            new: wish.value.to_json(),
+            old: old.map(|old| pipeline::without_secrets(&wish.key, &old).to_json()),
+            new: pipeline::without_secrets(&wish.key, &wish.value).to_json(),
         });
         texts.insert(file, edited);
     }
@@ -70,11 +70,12 @@ fn in_words(key: &KeyPath, old: Option<&Value>, new: &Value) -> String {
     if pipeline::is_secret(key) {
         return format!("{key} (not shown)");
     }
-    let shown = new.to_display();
+    let display = |value| pipeline::without_secrets(key, value).to_display();
+    let shown = display(new);
     match old {
         None => format!("{key} {shown} added"),
         Some(old) if old == new => format!("{key} {shown}, as before"),
-        Some(old) => format!("{key} {} → {shown}", old.to_display()),
+        Some(old) => format!("{key} {} → {shown}", display(old)),
     }
 }
 

@@ -23,6 +23,7 @@ pub use runner::{Ended, Exit, Job, Limit, Message, Runner, interpreter_of, inter
 pub use schedule::{Next, Scheduler, Verdict};
 pub use stale::{
     Facts, MissingParam, Reason, ReasonKind, assess, collect_params, describe, is_secret, why_lost,
+    without_secrets,
 };
 
 use crate::project::Location;

@@ -12,7 +12,7 @@ use super::gc::log::Log;
 use super::link::Link;
 use super::snapshot::{RootId, Roots, Snapshot};
 use super::walk::{Found, walk};
-use super::{Content, Result, Root};
+use super::{Content, Error, Result, Root};
 
 /// What a remote says that it holds.
 #[derive(Debug, Default)]
@@ -46,8 +46,11 @@ impl Lacks {
 impl Presence {
     pub(super) fn look(link: &Link<'_>, locks: &[Vec<Root>]) -> Result<Self> {
         let mut presence = Self::default();
-        if link.format(Access::Read)?.is_none() {
-            return Ok(presence);
+        match link.format(Access::Read) {
+            Ok(Some(_)) => {}
+            // A push makes the directory, so there is nothing yet.
+            Ok(None) | Err(Error::MissingDirectory { .. }) => return Ok(presence),
+            Err(error) => return Err(error),
         }
         let mut log = Log::default();
         link.read_log(&mut log)?;

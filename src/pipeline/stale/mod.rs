@@ -32,6 +32,6 @@ mod tests;
 
 pub use compare::assess;
 pub(super) use params::keys_of;
-pub use params::{MissingParam, collect_params, is_secret, why_lost};
+pub use params::{MissingParam, collect_params, is_secret, why_lost, without_secrets};
 pub use reason::{Reason, ReasonKind, describe};
 pub use walk::Facts;

@@ -126,6 +126,22 @@ pub fn is_secret(key: &KeyPath) -> bool {
     name.ends_with("_key") || parts.iter().any(|part| name.contains(part))
 }
 
+/// A value as it may be shown: what sounds like a secret, itself or in a table, as its hash.
+pub fn without_secrets(key: &KeyPath, value: &Value) -> Value {
+    match value {
+        _ if is_secret(key) => hidden(key, value),
+        Value::Table(table) => {
+            let shown = table.iter().map(|(name, value)| {
+                let segments = key.segments().iter().cloned();
+                let key = KeyPath::new(segments.chain([name.clone()]).collect());
+                (name.clone(), without_secrets(&key, value))
+            });
+            Value::Table(shown.collect())
+        }
+        value => value.clone(),
+    }
+}
+
 /// What is recorded of a secret: enough to see that it changed.
 fn hidden(key: &KeyPath, value: &Value) -> Value {
     let text = format!("{key}\0{}", value.to_lock_text());
