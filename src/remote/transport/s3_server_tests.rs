@@ -430,6 +430,10 @@ fn many_transports_leave_no_thread_behind() {
         assert_eq!(transport.get("a").unwrap(), None);
         assert!(cfg!(not(target_os = "linux")) || threads() > 0);
         drop(transport);
-        assert_eq!(threads(), 0);
+        // A thread that was waited for is listed until the kernel has put it away; one that was
+        // left behind is listed for ever.
+        while threads() > 0 {
+            std::thread::yield_now();
+        }
     }
 }
