@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Error, Result, Site};
 use crate::hash::{BlobId, ContentId, Digest, TreeId};
-use crate::path::RelPath;
+use crate::path::{DepPath, RelPath};
 use crate::project::manifest::DepTarget;
 use crate::project::{DepHash, Lock, Recorded};
 use crate::store::{self, Store};
@@ -30,6 +30,19 @@ pub(super) fn stored(lock: &Lock) -> BTreeMap<RelPath, &Recorded> {
     });
     data.chain(outs)
         .map(|(path, recorded)| (path.clone(), recorded))
+        .collect()
+}
+
+/// The paths that a dependency is, lies in, holds, or may match.
+pub(super) fn touched<'m, V>(paths: &'m BTreeMap<RelPath, V>, dep: &DepPath) -> Vec<&'m RelPath> {
+    if dep.is_pattern() {
+        return paths.keys().filter(|path| dep.touches(path)).collect();
+    }
+    let inside = dep.inside();
+    let near = inside.map(|inside| overlapping(paths, &inside));
+    near.unwrap_or_default()
+        .into_iter()
+        .map(|(path, _)| path)
         .collect()
 }
 

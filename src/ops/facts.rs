@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::{
-    dep_hash, found_entries, recorded_dir, stored, to_dep_hash, to_recorded, write_nodes,
+    dep_hash, found_entries, recorded_dir, stored, to_dep_hash, to_recorded, touched, write_nodes,
 };
 use super::partial::{self, Completed};
 use super::{EditedReport, Result, Site, links};
@@ -134,7 +134,7 @@ impl<'s> Observer<'s> {
         if let Some(path) = self.managed_dep(path) {
             return Ok(self.whole(&path)?.map(|recorded| dep_hash(&recorded)));
         }
-        let roots = self.recorded.keys().filter(|root| path.touches(root));
+        let roots = touched(&self.recorded, path).into_iter();
         for root in roots.cloned().collect::<Vec<_>>() {
             let mut absent = self.absent_parts(&root)?.into_iter();
             if absent.any(|(absent, _)| path.touches(&absent)) {
@@ -193,9 +193,7 @@ impl<'s> Observer<'s> {
     }
 
     fn placed(&self) -> &Placed {
-        // A damaged one is told by whoever writes it.
-        let load = || Placed::load(&self.site.layout.placed()).unwrap_or_default();
-        self.placed.get_or_init(load)
+        self.placed.get_or_init(|| load_placed(self.site))
     }
 
     /// What lies at an output or a tracked path.
@@ -218,9 +216,7 @@ impl<'s> Observer<'s> {
         if !site.store.shares_files() {
             return Ok(());
         }
-        // A damaged one is told by whoever writes it.
-        let load = || Placed::load(&site.layout.placed()).unwrap_or_default();
-        let placed = self.placed.get_or_init(load);
+        let placed = self.placed.get_or_init(|| load_placed(site));
         let recorded = self.recorded.get(path);
         let index = &mut self.index;
         let edited = links::take_out_edited(site, index, path, found, recorded, placed)?;
@@ -368,6 +364,11 @@ pub(super) fn entries_of(dep: &DepPath, path: &RelPath, tree: Tree) -> Vec<(RelP
     }
 }
 
+/// A damaged one is told by whoever writes it.
+fn load_placed(site: &Site<'_>) -> Placed {
+    Placed::load(&site.layout.placed()).unwrap_or_default()
+}
+
 fn owned(recorded: BTreeMap<RelPath, &Recorded>) -> BTreeMap<RelPath, Recorded> {
     let recorded = recorded.into_iter();
     recorded
@@ -383,8 +384,8 @@ pub(super) fn fill_absent(site: &Site<'_>, lock: &Lock, stage: &Stage, facts: &m
         let Some(inside) = path.inside() else {
             continue;
         };
-        let mut parts = stored.keys().filter(|root| **root != inside);
-        let is_partly_absent = parts.any(|root| path.touches(root) && is_absent(site, root));
+        let mut parts = touched(&stored, path).into_iter();
+        let is_partly_absent = parts.any(|root| *root != inside && is_absent(site, root));
         if hash.is_none() || is_partly_absent {
             let recorded = || record.and_then(|record| record.deps.get(path)).cloned();
             let source = stored.get(&inside);

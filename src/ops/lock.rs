@@ -192,16 +192,12 @@ impl Known<'_> {
         record: Option<&StageRecord>,
     ) -> Result<Option<DepHash>> {
         let recorded = || record.and_then(|record| record.deps.get(path)).cloned();
-        if path.is_pattern() && self.stored.keys().any(|root| path.touches(root)) {
-            return Ok(recorded());
+        let inside = path.inside();
+        if let Some(source) = inside.and_then(|inside| self.stored.get(&inside)) {
+            return Ok(Some(content::dep_hash(source)));
         }
-        if let Some(inside) = path.inside() {
-            if let Some(source) = self.stored.get(&inside) {
-                return Ok(Some(content::dep_hash(source)));
-            }
-            if !content::overlapping(&self.stored, &inside).is_empty() {
-                return Ok(recorded());
-            }
+        if !content::touched(&self.stored, path).is_empty() {
+            return Ok(recorded());
         }
         let mut scanner = Scanner {
             passed: Some(&mut self.passed),
