@@ -49,7 +49,9 @@ pub(super) fn fetch(
     let mut sorted: Vec<&Root> = roots.iter().collect();
     sorted.sort();
     fetch.look(sorted.into_iter().map(|root| root.content))?;
-    if fetch.nodes.is_empty() {
+    // Where all listings are here, nobody need be asked for files that are not wanted.
+    let is_listed = fetch.nodes.is_empty();
+    if is_listed {
         fetch.leave_out(roots, options.keep)?;
     }
     if fetch.nodes.is_empty() && fetch.files.is_empty() {
@@ -58,8 +60,10 @@ pub(super) fn fetch(
     if link.format(Access::Read)?.is_none() {
         fetch.sources.give_up();
     }
-    fetch.bring_nodes()?;
-    fetch.leave_out(roots, options.keep)?;
+    if !is_listed {
+        fetch.bring_nodes()?;
+        fetch.leave_out(roots, options.keep)?;
+    }
     match options.dry_run {
         true => fetch.find_files()?,
         false => fetch.bring_files()?,
