@@ -34,7 +34,7 @@ use super::printable;
 use crate::fs;
 use crate::remote::Address;
 
-type Var<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(super) type Var<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Credentials are fetched anew when they have less than this left, so that no request that was
 /// signed in time arrives too late.
@@ -345,7 +345,8 @@ fn expand_home(path: &str, home: Option<&Path>) -> PathBuf {
     }
 }
 
-fn non_empty(var: Var<'_>, name: &str) -> Option<String> {
+/// A variable that says something.
+pub(super) fn non_empty(var: Var<'_>, name: &str) -> Option<String> {
     var(name).filter(|value| !value.trim().is_empty())
 }
 

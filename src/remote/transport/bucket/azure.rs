@@ -13,11 +13,10 @@ use object_store::{ClientOptions, ObjectStore};
 use super::named::Named;
 use super::{Opening, Service, wire};
 use crate::fs;
+use crate::remote::transport::credentials::{Var, non_empty};
 use crate::remote::transport::driver::Patience;
 use crate::remote::transport::failure::root_cause;
 use crate::remote::transport::wire::Wire;
-
-type Var<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The variables that may hold the key of the account: what the tools of Azure, its libraries for
 /// Python and `object_store` call it.
@@ -265,10 +264,6 @@ fn has_login(var: Var<'_>) -> bool {
         let profile = Path::new(&dir).join("azureProfile.json");
         matches!(fs::metadata(&profile), Ok(Some(_)))
     })
-}
-
-fn non_empty(var: Var<'_>, name: &str) -> Option<String> {
-    var(name).filter(|value| !value.trim().is_empty())
 }
 
 #[cfg(test)]

@@ -13,10 +13,9 @@ use object_store::{ClientOptions, ObjectStore};
 use super::named::Named;
 use super::{Opening, Service, wire};
 use crate::fs;
+use crate::remote::transport::credentials::{Var, non_empty};
 use crate::remote::transport::driver::Patience;
 use crate::remote::transport::failure::root_cause;
-
-type Var<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Where the service is for everybody.
 const ENDPOINT: &str = "https://storage.googleapis.com";
@@ -103,10 +102,6 @@ impl Source {
             .map_err(|error| format!("{} cannot be used: {}", self.name, root_cause(&error)))?;
         Ok(Arc::clone(client.credentials()))
     }
-}
-
-fn non_empty(var: Var<'_>, name: &str) -> Option<String> {
-    var(name).filter(|value| !value.trim().is_empty())
 }
 
 #[cfg(test)]
