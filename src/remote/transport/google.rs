@@ -13,11 +13,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::io::BufReader;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 
-use super::issuer::{Request, answer};
+use super::issuer::{Request, answer, listen};
 
 /// Objects of a page.
 const PAGE: usize = 1000;
@@ -45,21 +44,8 @@ struct State {
 impl Google {
     /// Starts it. It ends with the process of the test.
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let state = Arc::new(Mutex::new(State::default()));
-        let shared = Arc::clone(&state);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let state = Arc::clone(&shared);
-                std::thread::spawn(move || {
-                    let mut reader = BufReader::new(&stream);
-                    while let Some(request) = Request::read(&mut reader) {
-                        state.lock().unwrap().serve(&stream, &request);
-                    }
-                });
-            }
-        });
+        let state = Arc::default();
+        let endpoint = listen(&state, State::serve);
         Self { endpoint, state }
     }
 

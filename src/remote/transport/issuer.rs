@@ -83,29 +83,39 @@ pub(crate) fn answer(
     let _ = stream.write_all(&[head.as_bytes(), body].concat());
 }
 
+/// Has requests served one at a time, on a port of its own, until the process of the test ends. Yields
+/// where.
+pub(crate) fn listen<S: Send + 'static>(
+    state: &Arc<Mutex<S>>,
+    serve: fn(&mut S, &TcpStream, &Request),
+) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let shared = Arc::clone(state);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let state = Arc::clone(&shared);
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(&stream);
+                while let Some(request) = Request::read(&mut reader) {
+                    serve(&mut state.lock().unwrap(), &stream, &request);
+                }
+            });
+        }
+    });
+    endpoint
+}
+
 impl Issuer {
     /// Starts it. It hands out one token at that path for each lifetime, in seconds, and refuses
     /// whoever asks for more. It ends with the process of the test.
     pub(crate) fn start(path: &str, lifetimes: &[u64]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(Mutex::new(State {
             path: path.to_owned(),
             lifetimes: lifetimes.to_vec(),
             ..State::default()
         }));
-        let shared = Arc::clone(&state);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let state = Arc::clone(&shared);
-                std::thread::spawn(move || {
-                    let mut reader = BufReader::new(&stream);
-                    while let Some(request) = Request::read(&mut reader) {
-                        state.lock().unwrap().serve(&stream, &request);
-                    }
-                });
-            }
-        });
+        let endpoint = listen(&state, State::serve);
         Self { endpoint, state }
     }
 
