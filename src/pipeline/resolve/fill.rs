@@ -170,7 +170,7 @@ impl<'a> Filler<'a> {
         let name = expression.key.segments().join(".");
         let written = self.written;
         if slot != Slot::Env
-            && let Some(own) = written.env.get(&name)
+            && let Some(own) = written.texts.env.get(&name)
         {
             let text = self.fill(own, Slot::Env)?.concat();
             return match text.contains(OPENING) {
@@ -189,7 +189,7 @@ impl<'a> Filler<'a> {
             .env
             .keys()
             .chain(&self.manifest.pass)
-            .chain(written.env.keys());
+            .chain(written.texts.env.keys());
         let suggestion = closest(&name, known.map(String::as_str));
         let suggestion = suggestion.map(|name| format!("env.{name}"));
         let message = format!(

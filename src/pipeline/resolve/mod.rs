@@ -22,8 +22,8 @@ use self::fill::Filler;
 use self::matrix::Cell;
 use super::{Error, Result};
 use crate::path::DepPath;
-use crate::project::manifest::WrittenStage;
-use crate::project::{DepSpec, Location, Manifest, StageSpec};
+use crate::project::manifest::{Declared, WrittenStage};
+use crate::project::{Location, Manifest, ParamSpec, StageSpec};
 use crate::value::Value;
 
 /// Something in `esker.toml` that no stage can be made of.
@@ -41,7 +41,8 @@ pub struct Unresolved {
 
 /// Whether the values of the default params files are needed to make the stages.
 pub fn needs_params(manifest: &Manifest) -> bool {
-    let texts = manifest.stages.values().flat_map(WrittenStage::texts);
+    let templates = manifest.stages.values().filter_map(Declared::template);
+    let texts = templates.flat_map(|written| written.texts.all());
     texts.filter(|text| !text.is_plain()).any(|text| {
         let pieces = expression::pieces(&text.text).unwrap_or_default();
         pieces.iter().any(
@@ -57,46 +58,62 @@ pub fn resolve(
     files: &BTreeMap<DepPath, Value>,
 ) -> Result<BTreeMap<String, Arc<StageSpec>>> {
     let adds_nothing = manifest.env.is_empty() && manifest.env_deps.is_empty();
-    let mut stages = BTreeMap::new();
-    for (name, written) in &manifest.stages {
-        if let Some(spec) = written.plain.as_ref().filter(|_| adds_nothing) {
-            stages.insert(name.clone(), Arc::clone(spec));
-            continue;
-        }
-        let cells = match &written.matrix {
-            Some(matrix) => matrix::cells(name, matrix)?,
-            None => vec![Cell::whole(name)],
-        };
-        for cell in cells {
-            let spec = stage(manifest, files, written, &cell)?;
-            stages.insert(cell.name, Arc::new(spec));
+    let mut stages = Vec::with_capacity(manifest.stages.len());
+    for (name, declared) in &manifest.stages {
+        match declared {
+            Declared::Plain(spec) if adds_nothing => stages.push((name.clone(), Arc::clone(spec))),
+            Declared::Plain(spec) => {
+                let spec = within(manifest, StageSpec::clone(spec));
+                stages.push((name.clone(), Arc::new(spec)));
+            }
+            Declared::Template(written) => {
+                let cells = match &written.matrix {
+                    Some(matrix) => matrix::cells(name, matrix)?,
+                    None => vec![Cell::whole(name)],
+                };
+                for cell in cells {
+                    let spec = filled(manifest, files, written, &cell)?;
+                    stages.push((cell.name, Arc::new(within(manifest, spec))));
+                }
+            }
         }
     }
-    Ok(stages)
+    Ok(stages.into_iter().collect())
 }
 
-fn stage(
+fn filled(
     manifest: &Manifest,
     files: &BTreeMap<DepPath, Value>,
     written: &WrittenStage,
     cell: &Cell,
 ) -> Result<StageSpec> {
     let mut filler = Filler::new(manifest, files, written, cell);
-    let mut spec =
-        written.filled::<Error>(&manifest.env, &mut |text, slot| filler.fill(text, slot))?;
-    let known = spec.params.clone();
-    let is_new = |used: &crate::project::ParamSpec| {
-        !known
-            .iter()
-            .any(|param| param.key == used.key && param.file == used.file)
-    };
-    spec.params.extend(filler.used.into_iter().filter(is_new));
-    let missing: Vec<&DepSpec> = manifest
-        .env_deps
-        .iter()
-        .filter(|dep| spec.deps.iter().all(|other| other.target != dep.target))
-        .collect();
-    spec.deps
-        .extend(missing.into_iter().cloned().collect::<Vec<_>>());
+    let mut spec = written.filled::<Error>(&mut |text, slot| filler.fill(text, slot))?;
+    let listed = spec.params.len();
+    for used in filler.used {
+        let is_listed = |param: &ParamSpec| param.key == used.key && param.file == used.file;
+        if !spec.params[..listed].iter().any(is_listed) {
+            spec.params.push(used);
+        }
+    }
     Ok(spec)
+}
+
+/// The stage with what `[env]` gives to every one.
+fn within(manifest: &Manifest, mut spec: StageSpec) -> StageSpec {
+    for (name, value) in &manifest.env {
+        spec.env
+            .entry(name.clone())
+            .or_insert_with(|| value.clone());
+    }
+    let own = spec.deps.len();
+    for dep in &manifest.env_deps {
+        if spec.deps[..own]
+            .iter()
+            .all(|other| other.target != dep.target)
+        {
+            spec.deps.push(dep.clone());
+        }
+    }
+    spec
 }

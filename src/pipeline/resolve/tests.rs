@@ -184,7 +184,12 @@ include = [
 ]
 "#;
     let manifest = Manifest::parse(&format!("{HEAD}{text}")).unwrap();
-    let matrix = manifest.stages["a"].matrix.as_ref().unwrap();
+    let matrix = manifest.stages["a"]
+        .template()
+        .unwrap()
+        .matrix
+        .as_ref()
+        .unwrap();
     let found: Vec<(String, String)> = matrix::cells("a", matrix)
         .unwrap()
         .into_iter()

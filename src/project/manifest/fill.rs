@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::paths::{Complain, Seen, check_stage, dep_or_pattern, dep_path, rel_path};
-use super::written::{Slot, Written, WrittenCommand, WrittenStage};
-use super::{Command, DepSpec, DepTarget, Location, OutSpec, ParamSpec, StageSpec};
+use super::written::{Scripts, Slot, Texts, Written, WrittenStage};
+use super::{Command, DepSpec, DepTarget, Location, OutOptions, OutSpec, ParamSpec, StageSpec};
 use crate::path::DepPath;
 use crate::project::layout::{LOCK, MANIFEST};
 use crate::project::source::complaint;
@@ -27,98 +27,122 @@ struct Filled<'a> {
     at: &'a Location,
 }
 
+/// A part of a text, at the place of the whole.
+struct PartOf<'a, T> {
+    text: &'a str,
+    whole: &'a T,
+}
+
 /// Gives the texts that a written one stands for: one, or for a list as many as it has.
 type Fill<'f, E> = &'f mut dyn FnMut(&Written, Slot) -> std::result::Result<Vec<String>, E>;
 
 impl WrittenStage {
-    /// The stage with its expressions filled in by `fill`. `set` is what `[env] set` gives to
-    /// every stage.
-    pub fn filled<E: From<Error>>(
-        &self,
-        set: &BTreeMap<String, String>,
-        fill: Fill<'_, E>,
-    ) -> std::result::Result<StageSpec, E> {
-        Ok(StageSpec {
-            at: self.at.clone(),
-            desc: self.desc.clone(),
-            cmd: self.command(fill)?,
-            wdir: self.wdir.clone(),
-            deps: list(&self.deps, Slot::Dep, fill, |text, seen| dep(text, seen))?,
-            params: list(&self.params, Slot::Param, fill, param)?,
-            outs: self.filled_outs(fill)?,
-            env: self.environment(set, fill)?,
-            frozen: self.frozen,
-            always: self.always,
-            needs: self.needs.clone(),
-            timeout: self.timeout,
-            mutex: self.mutex.clone(),
-        })
+    /// The stage with its expressions filled in by `fill`, and without `[env] set`.
+    pub fn filled<E: From<Error>>(&self, fill: Fill<'_, E>) -> std::result::Result<StageSpec, E> {
+        let texts = self.texts.filled(fill)?;
+        Ok(stage(self.rest.clone(), texts)?)
     }
 
-    /// The stage without the texts in which something is to be filled in, and without `[env] set`.
-    pub(super) fn as_far_as_plain(&self) -> Result<StageSpec> {
+    /// Judges all that can be judged before anything is filled in.
+    pub(super) fn judge(&self) -> Result<()> {
         let mut plain = |written: &Written, _| {
             let plain = written.is_plain().then(|| written.text.clone());
             Ok(plain.into_iter().collect())
         };
-        self.filled::<Error>(&BTreeMap::new(), &mut plain)
+        self.filled::<Error>(&mut plain).map(|_| ())
     }
+}
 
-    fn command<E: From<Error>>(&self, fill: Fill<'_, E>) -> std::result::Result<Command, E> {
-        let slot = match &self.cmd {
-            WrittenCommand::One(_) => Slot::Cmd,
-            WrittenCommand::Many(_) => Slot::CmdItem,
+impl Texts<Written> {
+    fn filled<E>(&self, fill: Fill<'_, E>) -> std::result::Result<Texts<Filled<'_>>, E> {
+        let cmd = match &self.cmd {
+            Scripts::One(text) => match filled(text, Slot::Cmd, fill)?.pop() {
+                Some(script) => Scripts::One(script),
+                None => Scripts::Many(Vec::new()),
+            },
+            Scripts::Many(texts) => Scripts::Many(all_filled(texts, Slot::CmdItem, fill)?),
         };
-        let mut scripts = Vec::new();
-        for written in self.cmd.texts() {
-            for text in fill(written, slot)? {
-                let at = &written.at;
-                scripts.push(script(Filled { text, at })?);
-            }
+        let deps = all_filled(&self.deps, Slot::Dep, fill)?;
+        let params = all_filled(&self.params, Slot::Param, fill)?;
+        let mut outs = Vec::new();
+        for (written, options) in &self.outs {
+            let texts = filled(written, Slot::Out, fill)?.into_iter();
+            outs.extend(texts.map(|text| (text, options.clone())));
         }
-        Ok(match self.cmd {
-            WrittenCommand::One(_) => Command::One(scripts.pop().unwrap_or_default()),
-            WrittenCommand::Many(_) => Command::Many(scripts),
+        let mut env = BTreeMap::new();
+        for (name, written) in &self.env {
+            let texts = filled(written, Slot::Env, fill)?.into_iter();
+            env.extend(texts.map(|text| (name.clone(), text)));
+        }
+        Ok(Texts {
+            cmd,
+            deps,
+            params,
+            outs,
+            env,
         })
     }
+}
 
-    fn filled_outs<E: From<Error>>(
-        &self,
-        fill: Fill<'_, E>,
-    ) -> std::result::Result<Vec<OutSpec>, E> {
-        let (mut outs, mut seen) = (Vec::new(), Seen::default());
-        for (written, options) in &self.outs {
-            for text in fill(written, Slot::Out)? {
-                let at = &written.at;
-                let text = Filled { text, at };
-                let path = rel_path(&text, "outs")?;
-                if NOT_OUTS.contains(&path.name()) {
-                    let message = format!("`{path}` cannot be an output of a stage");
-                    return Err(text.error(message).into());
-                }
-                let at = seen.once(&text, path.to_string(), "outs")?;
-                let options = options.clone();
-                outs.push(OutSpec { at, path, options });
-            }
-        }
-        Ok(outs)
-    }
+fn filled<'w, E>(
+    written: &'w Written,
+    slot: Slot,
+    fill: Fill<'_, E>,
+) -> std::result::Result<Vec<Filled<'w>>, E> {
+    let at = &written.at;
+    let texts = fill(written, slot)?.into_iter();
+    Ok(texts.map(|text| Filled { text, at }).collect())
+}
 
-    fn environment<E: From<Error>>(
-        &self,
-        set: &BTreeMap<String, String>,
-        fill: Fill<'_, E>,
-    ) -> std::result::Result<BTreeMap<String, String>, E> {
-        let mut env = set.clone();
-        for (name, written) in &self.env {
-            for text in fill(written, Slot::Env)? {
-                let at = &written.at;
-                let text = Filled { text, at };
-                env.insert(name.clone(), variable(&text)?.to_owned());
-            }
-        }
-        Ok(env)
+fn all_filled<'w, E>(
+    written: &'w [Written],
+    slot: Slot,
+    fill: Fill<'_, E>,
+) -> std::result::Result<Vec<Filled<'w>>, E> {
+    let mut all = Vec::new();
+    for written in written {
+        all.extend(filled(written, slot, fill)?);
     }
+    Ok(all)
+}
+
+/// The stage that these texts make of the rest of one.
+pub(super) fn stage<T: Complain>(rest: StageSpec, texts: Texts<T>) -> Result<StageSpec> {
+    Ok(StageSpec {
+        cmd: command(&texts.cmd)?,
+        deps: list(&texts.deps, dep)?,
+        params: list(&texts.params, param)?,
+        outs: outs(texts.outs)?,
+        env: environment(&texts.env)?,
+        ..rest
+    })
+}
+
+fn command<T: Complain>(scripts: &Scripts<T>) -> Result<Command> {
+    Ok(match scripts {
+        Scripts::One(text) => Command::One(script(text)?),
+        Scripts::Many(texts) => Command::Many(texts.iter().map(script).collect::<Result<_>>()?),
+    })
+}
+
+fn outs<T: Complain>(texts: Vec<(T, OutOptions)>) -> Result<Vec<OutSpec>> {
+    let mut seen = Seen::among(texts.len());
+    let outs = texts.into_iter().map(|(text, options)| {
+        let path = rel_path(&text, "outs")?;
+        if NOT_OUTS.contains(&path.name()) {
+            return Err(text.error(format!("`{path}` cannot be an output of a stage")));
+        }
+        let at = seen.once(&text, || path.to_string(), "outs")?;
+        Ok(OutSpec { at, path, options })
+    });
+    outs.collect()
+}
+
+fn environment<T: Complain>(texts: &BTreeMap<String, T>) -> Result<BTreeMap<String, String>> {
+    let texts = texts.iter();
+    texts
+        .map(|(name, text)| Ok((name.clone(), variable(text)?.to_owned())))
+        .collect()
 }
 
 /// What a variable may hold.
@@ -130,39 +154,24 @@ pub(super) fn variable(text: &impl Complain) -> Result<&str> {
 }
 
 /// Reads the items of a list, none of which may stand there twice.
-fn list<T, E: From<Error>>(
-    items: &[Written],
-    slot: Slot,
-    fill: Fill<'_, E>,
-    read: fn(&Filled<'_>, &mut Seen) -> Result<T>,
-) -> std::result::Result<Vec<T>, E> {
-    let (mut list, mut seen) = (Vec::new(), Seen::default());
-    for written in items {
-        for text in fill(written, slot)? {
-            let at = &written.at;
-            list.push(read(&Filled { text, at }, &mut seen)?);
-        }
-    }
-    Ok(list)
+fn list<T: Complain, U>(texts: &[T], read: fn(&T, &mut Seen) -> Result<U>) -> Result<Vec<U>> {
+    let mut seen = Seen::among(texts.len());
+    texts.iter().map(|text| read(text, &mut seen)).collect()
 }
 
-fn script(text: Filled<'_>) -> Result<String> {
-    if text.text.trim().is_empty() {
+fn script(text: &impl Complain) -> Result<String> {
+    if text.text().trim().is_empty() {
         return Err(text.error("`cmd` is empty"));
     }
-    if text.text.contains('\0') {
+    if text.text().contains('\0') {
         return Err(text.error("`cmd` holds a NUL byte"));
     }
-    Ok(text.text)
+    Ok(text.text().to_owned())
 }
 
 pub(super) fn dep(text: &impl Complain, seen: &mut Seen) -> Result<DepSpec> {
     let target = dep_target(text)?;
-    let shown = match &target {
-        DepTarget::Path(path) => path.to_string(),
-        DepTarget::Stage(name) => format!("@{name}"),
-    };
-    let at = seen.once(text, shown, "deps")?;
+    let at = seen.once(text, || target.to_string(), "deps")?;
     Ok(DepSpec { at, target })
 }
 
@@ -174,11 +183,13 @@ fn dep_target(text: &impl Complain) -> Result<DepTarget> {
     Ok(DepTarget::Stage(name.to_owned()))
 }
 
-fn param(text: &Filled<'_>, seen: &mut Seen) -> Result<ParamSpec> {
+fn param(text: &impl Complain, seen: &mut Seen) -> Result<ParamSpec> {
     let (file, key) = file_and_key(text)?;
-    let file_shown = file.as_ref().map(|file| format!("{file}:"));
-    let key_shown = key.as_ref().map_or("*".to_owned(), ToString::to_string);
-    let shown = file_shown.unwrap_or_default() + &key_shown;
+    let shown = || {
+        let file = file.as_ref().map(|file| format!("{file}:"));
+        let key = key.as_ref().map_or("*".to_owned(), ToString::to_string);
+        file.unwrap_or_default() + &key
+    };
     let at = seen.once(text, shown, "params")?;
     Ok(ParamSpec { at, file, key })
 }
@@ -192,25 +203,20 @@ pub fn split_param(text: &str) -> (Option<&str>, &str) {
     }
 }
 
-fn file_and_key(text: &Filled<'_>) -> Result<(Option<DepPath>, Option<KeyPath>)> {
-    let (file, key) = split_param(&text.text);
-    let file = match file {
-        Some(file) => {
-            let (text, at) = (file.to_owned(), text.at);
-            Some(dep_path(&Filled { text, at }, "params")?)
-        }
-        None => None,
-    };
+fn file_and_key<T: Complain>(whole: &T) -> Result<(Option<DepPath>, Option<KeyPath>)> {
+    let (file, key) = split_param(whole.text());
+    let file = file.map(|text| dep_path(&PartOf { text, whole }, "params"));
+    let file = file.transpose()?;
     if key == "*" {
         if file.is_none() {
-            return Err(text.error("`*` needs a file before it, like `params.yaml:*`"));
+            return Err(whole.error("`*` needs a file before it, like `params.yaml:*`"));
         }
         return Ok((file, None));
     }
     let key = key.parse::<KeyPath>();
     Ok((
         file,
-        Some(key.map_err(|error| text.error(error.to_string()))?),
+        Some(key.map_err(|error| whole.error(error.to_string()))?),
     ))
 }
 
@@ -239,5 +245,19 @@ impl Complain for Filled<'_> {
 
     fn error(&self, message: impl AsRef<str>) -> Error {
         complaint(MANIFEST, message.as_ref(), Some(self.at.clone()))
+    }
+}
+
+impl<T: Complain> Complain for PartOf<'_, T> {
+    fn text(&self) -> &str {
+        self.text
+    }
+
+    fn location(&self) -> Location {
+        self.whole.location()
+    }
+
+    fn error(&self, message: impl AsRef<str>) -> Error {
+        self.whole.error(message)
     }
 }

@@ -18,10 +18,12 @@ pub use edit::{
 pub use fill::split_param;
 pub use stage::duration;
 pub use written::{
-    Axis, CLOSING, Combination, Matrix, OPENING, Slot, Written, WrittenCommand, WrittenStage,
+    Axis, CLOSING, Combination, Declared, Matrix, OPENING, Scripts, Slot, Texts, Written,
+    WrittenStage,
 };
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -77,8 +79,8 @@ pub struct Manifest {
     pub pass: BTreeSet<String>,
     /// `[data."PATH"]`.
     pub data: BTreeMap<RelPath, DataSpec>,
-    /// Stages by name, as written.
-    pub stages: BTreeMap<String, WrittenStage>,
+    /// Stages by name.
+    pub stages: BTreeMap<String, Declared>,
     /// `[metrics] files`: paths or patterns.
     pub metrics: Vec<String>,
     /// `[metrics] goal`, by the text of the metric's key.
@@ -158,6 +160,15 @@ pub enum DepTarget {
     Path(DepPath),
     /// `@stage`: all outputs of a stage.
     Stage(String),
+}
+
+impl fmt::Display for DepTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.fmt(f),
+            Self::Stage(name) => write!(f, "@{name}"),
+        }
+    }
 }
 
 /// One item of `params`: `key`, `file:key`, or `file:*`.

@@ -11,7 +11,11 @@ use crate::project::{Error, Result};
 
 /// What a list has named so far.
 #[derive(Default)]
-pub(super) struct Seen(BTreeSet<String>);
+pub(super) struct Seen {
+    names: BTreeSet<String>,
+    /// Whether the list has one item, which cannot stand there twice.
+    is_alone: bool,
+}
 
 /// A text with a place, to complain about.
 pub(super) trait Complain {
@@ -112,22 +116,33 @@ pub(super) fn bad_name(name: &str, noun: &str) -> String {
 }
 
 impl Seen {
+    /// Nothing yet, of a list of that length.
+    pub(super) fn among(length: usize) -> Self {
+        Self {
+            names: BTreeSet::new(),
+            is_alone: length == 1,
+        }
+    }
+
     /// All that was named.
     pub(super) fn into_names(self) -> BTreeSet<String> {
-        self.0
+        self.names
     }
 
     /// Takes an item by its normal form, unless that was there before; says where it stands.
     pub(super) fn once(
         &mut self,
         text: &impl Complain,
-        normal: String,
+        normal: impl FnOnce() -> String,
         field: &str,
     ) -> Result<Location> {
-        if self.0.contains(&normal) {
-            return Err(text.error(format!("`{normal}` stands twice in `{field}`")));
+        if !self.is_alone {
+            let normal = normal();
+            if self.names.contains(&normal) {
+                return Err(text.error(format!("`{normal}` stands twice in `{field}`")));
+            }
+            self.names.insert(normal);
         }
-        self.0.insert(normal);
         Ok(text.location())
     }
 }

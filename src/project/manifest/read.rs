@@ -154,7 +154,7 @@ fn params_files(texts: &[Text<'_>]) -> Result<Vec<DepPath>> {
         .map(|text| {
             plain(text)?;
             let file = dep_path(text, "params")?;
-            seen.once(text, file.to_string(), "params")?;
+            seen.once(text, || file.to_string(), "params")?;
             Ok(file)
         })
         .collect()
@@ -221,7 +221,7 @@ fn passed(section: &Section<'_>, set: &BTreeMap<String, String>) -> Result<BTree
     let mut seen = Seen::default();
     for text in section.texts("pass")?.unwrap_or_default() {
         stage::check_variable(&text)?;
-        seen.once(&text, text.text.to_owned(), "pass")?;
+        seen.once(&text, || text.text.to_owned(), "pass")?;
         if set.contains_key(text.text) {
             let message = format!("`{}` stands in `set` and in `pass`", text.text);
             return Err(text.error(message));
@@ -235,7 +235,8 @@ fn data(root: &Section<'_>) -> Result<BTreeMap<RelPath, DataSpec>> {
     let Some(section) = root.section("data")? else {
         return Ok(data);
     };
-    for (key, section) in section.sections()? {
+    for found in section.sections() {
+        let (key, section) = found?;
         section.only(&DATA, &[])?;
         let path = rel_path(&key, "data")?;
         let spec = DataSpec {
@@ -260,7 +261,7 @@ fn metrics(root: &Section<'_>) -> Result<(Vec<String>, BTreeMap<String, Goal>)> 
     let (mut files, mut seen) = (Vec::new(), Seen::default());
     for text in section.texts("files")?.unwrap_or_default() {
         let file = metrics_file(&text)?;
-        seen.once(&text, file.clone(), "files")?;
+        seen.once(&text, || file.clone(), "files")?;
         files.push(file);
     }
     let mut goals = BTreeMap::new();

@@ -35,7 +35,8 @@ const SECRETS: [&str; 8] = [
 pub(super) fn remotes(section: &Section<'_>) -> Result<BTreeMap<String, RemoteSpec>> {
     let mut remotes = BTreeMap::new();
     let mut default = None;
-    for (name, section) in section.sections()? {
+    for found in section.sections() {
+        let (name, section) = found?;
         check_name(&name, name.text, "remote")?;
         let remote = remote(&section)?;
         if remote.default

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fill::variable;
+use super::fill::{self, variable};
 use super::matrix::matrix;
 use super::paths::{Seen, check_name, check_stage, normal, plain, rel_path};
-use super::written::{Written, WrittenCommand, WrittenStage};
-use super::{Location, OutOptions};
+use super::written::{Declared, Scripts, Texts, Written, WrittenStage, is_plain};
+use super::{Command, Location, OutOptions, StageSpec};
 use crate::path::RelPath;
 use crate::project::Result;
 use crate::project::source::{ListItem, Section, Text};
@@ -20,13 +20,13 @@ pub(super) const KNOWN: [&str; 13] = [
 pub(super) const KNOWN_OUT: [&str; 5] = ["path", "keep", "store", "push", "remote"];
 
 /// Reads `[stage]`.
-pub(super) fn stages(section: &Section<'_>) -> Result<BTreeMap<String, WrittenStage>> {
-    let mut stages = BTreeMap::new();
-    for (name, section) in section.sections()? {
+pub(super) fn stages(section: &Section<'_>) -> Result<BTreeMap<String, Declared>> {
+    let stages = section.sections().map(|found| {
+        let (name, section) = found?;
         check_name(&name, name.text, "stage")?;
-        stages.insert(name.text.to_owned(), stage(&section)?);
-    }
-    Ok(stages)
+        Ok((name.text.to_owned(), stage(&section)?))
+    });
+    stages.collect()
 }
 
 /// Reads a table of environment variables.
@@ -52,55 +52,67 @@ pub(super) fn check_variable(name: &Text<'_>) -> Result<()> {
     Ok(())
 }
 
-fn stage(section: &Section<'_>) -> Result<WrittenStage> {
+fn stage(section: &Section<'_>) -> Result<Declared> {
     section.only(&KNOWN, &[])?;
-    let mut env = BTreeMap::new();
-    if let Some(section) = section.section("env")? {
-        for (name, value) in environment(&section)? {
-            env.insert(name.to_owned(), Written::new(&value));
-        }
+    let matrix = matrix(section)?;
+    let (texts, rest) = (texts(section)?, rest(section)?);
+    if matrix.is_none() && texts.all().all(|text| is_plain(text.text)) {
+        return Ok(Declared::Plain(Arc::new(fill::stage(rest, texts)?)));
     }
-    let mut stage = WrittenStage {
+    let texts = texts.map(|text| Written::new(&text));
+    let written = WrittenStage {
+        matrix,
+        texts,
+        rest,
+    };
+    written.judge()?;
+    Ok(Declared::Template(Box::new(written)))
+}
+
+fn texts<'a>(section: &Section<'a>) -> Result<Texts<Text<'a>>> {
+    let env = match section.section("env")? {
+        Some(section) => environment(&section)?,
+        None => Vec::new(),
+    };
+    let env = env.into_iter();
+    Ok(Texts {
+        cmd: command(section)?,
+        deps: section.texts("deps")?.unwrap_or_default(),
+        params: section.texts("params")?.unwrap_or_default(),
+        outs: outs(section)?,
+        env: env.map(|(name, text)| (name.to_owned(), text)).collect(),
+    })
+}
+
+/// The stage without what its texts say.
+fn rest(section: &Section<'_>) -> Result<StageSpec> {
+    Ok(StageSpec {
         at: section.location(),
         desc: section.text("desc")?.map(|text| text.text.to_owned()),
-        matrix: matrix(section)?,
-        cmd: command(section)?,
+        cmd: Command::default(),
         wdir: wdir(section)?,
-        deps: written(section, "deps")?,
-        params: written(section, "params")?,
-        outs: outs(section)?,
-        env,
+        deps: Vec::new(),
+        params: Vec::new(),
+        outs: Vec::new(),
+        env: BTreeMap::new(),
         frozen: section.flag("frozen", false)?,
         always: section.flag("always", false)?,
         needs: needs(section)?,
         timeout: timeout(section)?,
         mutex: mutex(section)?,
-        plain: None,
-    };
-    // Judges all that can be judged before anything is filled in.
-    let judged = stage.as_far_as_plain()?;
-    let is_plain = stage.matrix.is_none() && stage.texts().all(Written::is_plain);
-    stage.plain = is_plain.then(|| Arc::new(judged));
-    Ok(stage)
+    })
 }
 
-fn command(section: &Section<'_>) -> Result<WrittenCommand> {
+fn command<'a>(section: &Section<'a>) -> Result<Scripts<Text<'a>>> {
     if section.is_list("cmd") {
-        let texts = written(section, "cmd")?;
+        let texts = section.texts("cmd")?.unwrap_or_default();
         if texts.is_empty() {
             return Err(section.error(format!("`cmd` of `[{}]` is empty", section.title())));
         }
-        return Ok(WrittenCommand::Many(texts));
+        return Ok(Scripts::Many(texts));
     }
-    match section.text_or_list("cmd")? {
-        Some(text) => Ok(WrittenCommand::One(Written::new(&text))),
-        None => Err(section.error(format!("`[{}]` has no `cmd`", section.title()))),
-    }
-}
-
-fn written(section: &Section<'_>, key: &str) -> Result<Vec<Written>> {
-    let texts = section.texts(key)?.unwrap_or_default();
-    Ok(texts.iter().map(Written::new).collect())
+    let text = section.text_or_list("cmd")?.map(Scripts::One);
+    text.ok_or_else(|| section.error(format!("`[{}]` has no `cmd`", section.title())))
 }
 
 fn wdir(section: &Section<'_>) -> Result<Option<RelPath>> {
@@ -114,13 +126,9 @@ fn wdir(section: &Section<'_>) -> Result<Option<RelPath>> {
     rel_path(&text, "wdir").map(Some)
 }
 
-fn outs(section: &Section<'_>) -> Result<Vec<(Written, OutOptions)>> {
+fn outs<'a>(section: &Section<'a>) -> Result<Vec<(Text<'a>, OutOptions)>> {
     let items = section.items("outs", true)?.unwrap_or_default();
-    let outs = items.into_iter().map(|item| {
-        let (text, options) = out_text(item)?;
-        Ok((Written::new(&text), options))
-    });
-    outs.collect()
+    items.into_iter().map(out_text).collect()
 }
 
 fn out_text(item: ListItem<'_>) -> Result<(Text<'_>, OutOptions)> {
@@ -186,7 +194,7 @@ fn mutex(section: &Section<'_>) -> Result<Vec<String>> {
     let texts = section.texts("mutex")?.unwrap_or_default();
     let names = texts.into_iter().map(|text| {
         check_name(&text, text.text, "mutex")?;
-        seen.once(&text, text.text.to_owned(), "mutex")?;
+        seen.once(&text, || text.text.to_owned(), "mutex")?;
         Ok(text.text.to_owned())
     });
     names.collect()
@@ -200,7 +208,7 @@ fn needs(section: &Section<'_>) -> Result<Vec<(String, Location)>> {
         .map(|text| {
             plain(&text)?;
             check_stage(&text, text.text)?;
-            let at = seen.once(&text, text.text.to_owned(), "needs")?;
+            let at = seen.once(&text, || text.text.to_owned(), "needs")?;
             Ok((text.text.to_owned(), at))
         })
         .collect()

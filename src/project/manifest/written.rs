@@ -3,10 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::{Location, OutOptions, StageSpec};
-use crate::path::RelPath;
 use crate::project::source::Text;
 use crate::value::Value;
 
@@ -26,48 +24,48 @@ pub struct Written {
     pub expressions: Vec<Location>,
 }
 
-/// The command of a stage as written.
+/// What `[stage.NAME]` says.
 #[derive(Clone, Debug)]
-pub enum WrittenCommand {
-    /// `cmd = "…"`.
-    One(Written),
-    /// `cmd = ["…", "…"]`.
-    Many(Vec<Written>),
+pub enum Declared {
+    /// The stage itself: nothing is to be filled in.
+    Plain(Arc<StageSpec>),
+    /// What one stage or more are made of.
+    Template(Box<WrittenStage>),
 }
 
-/// `[stage.NAME]` as written.
+/// A stage with a matrix or with expressions.
 #[derive(Clone, Debug)]
 pub struct WrittenStage {
-    /// Where its header stands.
-    pub at: Location,
-    /// `desc`.
-    pub desc: Option<String>,
     /// `matrix`.
     pub matrix: Option<Matrix>,
+    /// What may hold expressions.
+    pub texts: Texts<Written>,
+    /// All else. What the texts say is not in it yet.
+    pub rest: StageSpec,
+}
+
+/// The texts of a stage that may hold expressions.
+#[derive(Clone, Debug)]
+pub struct Texts<T> {
     /// `cmd`.
-    pub cmd: WrittenCommand,
-    /// `wdir`, if not the root.
-    pub wdir: Option<RelPath>,
+    pub cmd: Scripts<T>,
     /// `deps`.
-    pub deps: Vec<Written>,
+    pub deps: Vec<T>,
     /// `params`.
-    pub params: Vec<Written>,
+    pub params: Vec<T>,
     /// `outs`.
-    pub outs: Vec<(Written, OutOptions)>,
+    pub outs: Vec<(T, OutOptions)>,
     /// `env`, without `[env] set`.
-    pub env: BTreeMap<String, Written>,
-    /// `frozen`.
-    pub frozen: bool,
-    /// `always`.
-    pub always: bool,
-    /// `needs`, with the place of each.
-    pub needs: Vec<(String, Location)>,
-    /// `timeout`.
-    pub timeout: Option<Duration>,
-    /// `mutex`.
-    pub mutex: Vec<String>,
-    /// The stage itself, where nothing is to be filled in: of most there is one cell, as written.
-    pub plain: Option<Arc<StageSpec>>,
+    pub env: BTreeMap<String, T>,
+}
+
+/// The command of a stage.
+#[derive(Clone, Debug)]
+pub enum Scripts<T> {
+    /// `cmd = "…"`.
+    One(T),
+    /// `cmd = ["…", "…"]`.
+    Many(Vec<T>),
 }
 
 /// Where in a stage a text stands; decides what may be filled in.
@@ -130,13 +128,27 @@ impl Written {
 
     /// Whether nothing in it is to be filled in.
     pub fn is_plain(&self) -> bool {
-        !self.text.contains(OPENING)
+        is_plain(&self.text)
     }
 }
 
-impl WrittenCommand {
-    /// Its texts in order.
-    pub fn texts(&self) -> &[Written] {
+/// Whether nothing in a text is to be filled in.
+pub(super) fn is_plain(text: &str) -> bool {
+    !text.contains(OPENING)
+}
+
+impl Declared {
+    /// What stages are made of, if that is needed.
+    pub fn template(&self) -> Option<&WrittenStage> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Template(written) => Some(written),
+        }
+    }
+}
+
+impl<T> Scripts<T> {
+    fn as_slice(&self) -> &[T] {
         match self {
             Self::One(text) => std::slice::from_ref(text),
             Self::Many(texts) => texts,
@@ -144,16 +156,31 @@ impl WrittenCommand {
     }
 }
 
-impl WrittenStage {
-    /// All its texts that may hold expressions.
-    pub fn texts(&self) -> impl Iterator<Item = &Written> {
+impl<T> Texts<T> {
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &T> {
         let outs = self.outs.iter().map(|(text, _)| text);
-        self.cmd
-            .texts()
-            .iter()
-            .chain(&self.deps)
+        let cmd = self.cmd.as_slice().iter();
+        cmd.chain(&self.deps)
             .chain(&self.params)
             .chain(outs)
             .chain(self.env.values())
+    }
+
+    /// The same texts as something else.
+    pub(super) fn map<U>(self, to: impl Fn(T) -> U) -> Texts<U> {
+        let list = |texts: Vec<T>| texts.into_iter().map(&to).collect();
+        let outs = self.outs.into_iter();
+        let env = self.env.into_iter();
+        Texts {
+            cmd: match self.cmd {
+                Scripts::One(text) => Scripts::One(to(text)),
+                Scripts::Many(texts) => Scripts::Many(list(texts)),
+            },
+            deps: list(self.deps),
+            params: list(self.params),
+            outs: outs.map(|(text, options)| (to(text), options)).collect(),
+            env: env.map(|(name, text)| (name, to(text))).collect(),
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! A TOML text that people wrote, read key by key, so that every complaint knows its place.
 //! Knows TOML and places, not which keys there are.
 
+mod plain;
 mod section;
+mod tree;
 
 pub(super) use section::{ListItem, Section};
 
@@ -13,6 +15,7 @@ use std::sync::Arc;
 use toml::de::DeTable;
 use toml_edit::Document;
 
+use self::tree::Table;
 use super::{Error, Result};
 use crate::fs;
 
@@ -93,10 +96,13 @@ impl Source {
     }
 
     /// The text as a tree of spans, to be read.
-    pub(super) fn read(self: &Arc<Self>) -> Result<DeTable<'_>> {
+    pub(super) fn read(self: &Arc<Self>) -> Result<Table<'_>> {
+        if let Some(table) = plain::read(&self.text) {
+            return Ok(table);
+        }
         let read = DeTable::parse(self.text.as_str());
         let read = read.map_err(|error| self.not_toml(error.span(), error.message()));
-        Ok(read?.into_inner())
+        Ok(read?.into_inner().into())
     }
 
     /// The text with all that stands between its values, to be edited.

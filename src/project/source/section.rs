@@ -1,13 +1,10 @@
 //! A table of a text, read key by key. The caller knows which keys there are and asks for each;
 //! what is unknown, not yet built, or of the wrong type becomes an error at its place.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use toml::Spanned;
-use toml::de::{DeInteger, DeTable, DeValue};
-
+use super::tree::{self, Node, Table, Value};
 use super::{Location, Source, Text};
 use crate::project::{Error, Result};
 use crate::suggest::closest;
@@ -18,11 +15,8 @@ pub(in crate::project) struct Section<'a> {
     source: &'a Arc<Source>,
     title: String,
     at: Range<usize>,
-    table: &'a DeTable<'a>,
+    table: &'a Table<'a>,
 }
-
-/// A value as it is written, and where it stands.
-type Node<'a> = Spanned<DeValue<'a>>;
 
 /// A key, and where it stands.
 pub(in crate::project) struct Entry<'a> {
@@ -37,7 +31,7 @@ pub(in crate::project) enum ListItem<'a> {
 }
 
 impl<'a> Section<'a> {
-    pub(in crate::project) fn root(source: &'a Arc<Source>, table: &'a DeTable<'a>) -> Self {
+    pub(in crate::project) fn root(source: &'a Arc<Source>, table: &'a Table<'a>) -> Self {
         Self {
             source,
             title: String::new(),
@@ -62,17 +56,14 @@ impl<'a> Section<'a> {
     /// All that stands in it, in the order of the text.
     pub(in crate::project) fn entries(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
         let source = self.source;
-        let mut entries: Vec<_> = self.table.iter().collect();
-        entries.sort_by_key(|(key, _)| key.span().start);
-        let entries = entries.into_iter();
-        entries.map(|(key, item)| Entry::new(source, key, item))
+        self.table.0.iter().map(|entry| Entry::new(source, entry))
     }
 
     /// Complains about the first key that is neither `known` nor refused by the caller. Keys of
     /// `later` are part of the design and not built yet.
     pub(in crate::project) fn only(&self, known: &[&str], later: &[&str]) -> Result<()> {
         let is_known = |name: &str| known.contains(&name);
-        if self.table.keys().all(|key| is_known(key.get_ref())) {
+        if self.table.0.iter().all(|entry| is_known(&entry.key)) {
             return Ok(());
         }
         for entry in self.entries() {
@@ -95,10 +86,11 @@ impl<'a> Section<'a> {
     }
 
     /// All that stands in it, each of which must be a table.
-    pub(in crate::project) fn sections(&self) -> Result<Vec<(Text<'a>, Section<'a>)>> {
+    pub(in crate::project) fn sections(
+        &self,
+    ) -> impl Iterator<Item = Result<(Text<'a>, Section<'a>)>> {
         self.entries()
             .map(|entry| Ok((entry.key.clone(), self.section_of(&entry)?)))
-            .collect()
     }
 
     pub(in crate::project) fn text(&self, key: &str) -> Result<Option<Text<'a>>> {
@@ -119,15 +111,15 @@ impl<'a> Section<'a> {
 
     /// The table that an entry must hold.
     pub(in crate::project) fn section_of(&self, entry: &Entry<'a>) -> Result<Section<'a>> {
-        let table = entry.item.get_ref().as_table();
+        let table = entry.item.table();
         let table = table.ok_or_else(|| self.wrong_type(entry, "a table"))?;
         Ok(self.below(entry, entry.header(), table))
     }
 
     pub(in crate::project) fn flag(&self, key: &str, default: bool) -> Result<bool> {
-        let flag = self.find(key, |entry| {
-            let value = entry.item.get_ref().as_bool();
-            value.ok_or_else(|| self.wrong_type(entry, "`true` or `false`"))
+        let flag = self.find(key, |entry| match entry.item.value {
+            Value::Truth(truth) => Ok(truth),
+            _ => Err(self.wrong_type(entry, "`true` or `false`")),
         });
         Ok(flag?.unwrap_or(default))
     }
@@ -139,10 +131,10 @@ impl<'a> Section<'a> {
             allowed.end - 1
         );
         self.find(key, |entry| {
-            let DeValue::Integer(number) = entry.item.get_ref() else {
+            let Value::Integer(number) = entry.item.value else {
                 return Err(self.wrong_type(entry, &want));
             };
-            let number = integer(number).filter(|number| allowed.contains(number));
+            let number = number.filter(|number| allowed.contains(number));
             number.ok_or_else(|| entry.value().error(format!("`{key}` must be {want}")))
         })
     }
@@ -154,7 +146,7 @@ impl<'a> Section<'a> {
         tables: bool,
     ) -> Result<Option<Vec<ListItem<'a>>>> {
         self.find(key, |entry| {
-            let list = entry.item.get_ref().as_array();
+            let list = entry.item.list();
             let list = list.ok_or_else(|| self.wrong_type(entry, "a list of strings"))?;
             list.iter()
                 .map(|value| self.list_item(key, value, tables))
@@ -176,15 +168,12 @@ impl<'a> Section<'a> {
     }
 
     fn tables_of(&self, entry: &Entry<'a>) -> Option<Vec<Section<'a>>> {
-        let items = entry.item.get_ref().as_array()?.iter();
-        let tables = items.map(|item| {
-            let table = item.get_ref().as_table()?;
-            Some(self.below(entry, item.span(), table))
-        });
+        let items = entry.item.list()?.iter();
+        let tables = items.map(|item| Some(self.below(entry, item.span.range(), item.table()?)));
         tables.collect()
     }
 
-    fn below(&self, entry: &Entry<'a>, at: Range<usize>, table: &'a DeTable<'a>) -> Section<'a> {
+    fn below(&self, entry: &Entry<'a>, at: Range<usize>, table: &'a Table<'a>) -> Section<'a> {
         Section {
             source: self.source,
             title: self.path_of(entry.key.text),
@@ -195,9 +184,10 @@ impl<'a> Section<'a> {
 
     /// The list that an entry must hold: any values, and where each stands.
     pub(in crate::project) fn values_of(&self, entry: &Entry<'a>) -> Result<Vec<(Data, Location)>> {
-        let list = entry.item.get_ref().as_array();
+        let list = entry.item.list();
         let list = list.ok_or_else(|| self.wrong_type(entry, "a list"))?;
-        let value = |item: &Node<'_>| Ok((self.data(item)?, self.source.location(&item.span())));
+        let value =
+            |item: &Node<'_>| Ok((self.data(item)?, self.source.location(&item.span.range())));
         list.iter().map(value).collect()
     }
 
@@ -211,29 +201,23 @@ impl<'a> Section<'a> {
 
     /// A value of any type but a date. The parser of TOML has bounded the depth.
     fn data(&self, node: &Node<'_>) -> Result<Data> {
-        let refuse = |message: &str| self.source.error(&node.span(), message);
-        Ok(match node.get_ref() {
-            DeValue::String(text) => Data::String(text.clone().into_owned()),
-            DeValue::Integer(number) => {
-                let number = integer(number);
+        let refuse = |message: &str| self.source.error(&node.span.range(), message);
+        Ok(match &node.value {
+            Value::Text(text) => Data::String(text.clone().into_owned()),
+            Value::Integer(number) => {
                 Data::Int(number.ok_or_else(|| refuse("a number beyond 64 bits"))?)
             }
-            DeValue::Float(number) => {
-                let number = number.as_str().parse();
-                Data::Float(number.map_err(|_| refuse("not a number"))?)
-            }
-            DeValue::Boolean(truth) => Data::Bool(*truth),
-            DeValue::Datetime(_) => return Err(refuse(NO_DATES)),
-            DeValue::Array(items) => {
+            Value::Float(number) => Data::Float(number.ok_or_else(|| refuse("not a number"))?),
+            Value::Truth(truth) => Data::Bool(*truth),
+            Value::Date => return Err(refuse(NO_DATES)),
+            Value::List(items) => {
                 let items = items.iter().map(|item| self.data(item));
                 Data::List(items.collect::<Result<_>>()?)
             }
-            DeValue::Table(table) => {
-                let entries = table.iter();
-                let entries = entries.map(|(key, item)| {
-                    let key = key.get_ref().clone().into_owned();
-                    Ok((key, self.data(item)?))
-                });
+            Value::Table(table) => {
+                let entries = table.0.iter();
+                let entries =
+                    entries.map(|entry| Ok((entry.key.to_string(), self.data(&entry.node)?)));
                 Data::Table(entries.collect::<Result<_>>()?)
             }
         })
@@ -241,8 +225,8 @@ impl<'a> Section<'a> {
 
     /// Whether the value of a key is a list.
     pub(in crate::project) fn is_list(&self, key: &str) -> bool {
-        let item = self.table.get(key);
-        item.is_some_and(|item| item.get_ref().is_array())
+        let entry = self.table.get(key);
+        entry.is_some_and(|entry| entry.node.list().is_some())
     }
 
     fn text_as(&self, entry: &Entry<'a>, want: &str) -> Result<Text<'a>> {
@@ -251,8 +235,8 @@ impl<'a> Section<'a> {
     }
 
     fn find<T>(&self, key: &str, read: impl Fn(&Entry<'a>) -> Result<T>) -> Result<Option<T>> {
-        let found = self.table.get_key_value(key);
-        let entry = found.map(|(key, item)| Entry::new(self.source, key, item));
+        let entry = self.table.get(key);
+        let entry = entry.map(|entry| Entry::new(self.source, entry));
         entry.map(|entry| read(&entry)).transpose()
     }
 
@@ -260,17 +244,17 @@ impl<'a> Section<'a> {
         if let Some(text) = self.string(value) {
             return Ok(ListItem::Text(text));
         }
-        match value.get_ref().as_table() {
+        match value.table() {
             Some(table) if tables => Ok(ListItem::Section(Section {
                 source: self.source,
                 title: self.path_of(key),
-                at: value.span(),
+                at: value.span.range(),
                 table,
             })),
             _ => {
-                let found = described(value.get_ref());
+                let found = described(value);
                 let message = format!("each item of `{key}` must be a string, not {found}");
-                Err(self.source.error(&value.span(), message))
+                Err(self.source.error(&value.span.range(), message))
             }
         }
     }
@@ -278,13 +262,13 @@ impl<'a> Section<'a> {
     fn string(&self, value: &'a Node<'a>) -> Option<Text<'a>> {
         Some(Text {
             source: self.source,
-            text: value.get_ref().as_str()?,
-            span: value.span(),
+            text: value.text()?,
+            span: value.span.range(),
         })
     }
 
     fn wrong_type(&self, entry: &Entry<'a>, want: &str) -> Error {
-        let found = described(entry.item.get_ref());
+        let found = described(entry.item);
         let path = self.path_of(entry.key.text);
         entry
             .value()
@@ -320,36 +304,36 @@ impl<'a> Section<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn new(source: &'a Arc<Source>, key: &'a Spanned<Cow<'a, str>>, item: &'a Node<'a>) -> Self {
+    fn new(source: &'a Arc<Source>, entry: &'a tree::Entry<'a>) -> Self {
         Self {
             key: Text {
                 source,
-                text: key.get_ref(),
-                span: key.span(),
+                text: &entry.key,
+                span: entry.key_span.range(),
             },
-            item,
+            item: &entry.node,
         }
     }
 
     pub(in crate::project) fn is_table(&self) -> bool {
-        is_table(self.item)
+        self.item.table().is_some()
     }
 
     /// The value's text, if it is a string.
     pub(in crate::project) fn as_str(&self) -> Option<&'a str> {
-        self.item.get_ref().as_str()
+        self.item.text()
     }
 
     /// Whether it is a table that a header or a dotted key opens, so that the table does not stand
     /// behind its key.
     fn has_header(&self) -> bool {
-        self.item.span().start <= self.key.span.start
+        self.item.span.range().start <= self.key.span.start
     }
 
     /// The header of a table, or the key of an inline one.
     fn header(&self) -> Range<usize> {
         match self.has_header() {
-            true => self.item.span(),
+            true => self.item.span.range(),
             false => self.key.span.clone(),
         }
     }
@@ -358,7 +342,7 @@ impl<'a> Entry<'a> {
     fn value(&self) -> Text<'a> {
         let span = match self.has_header() {
             true => self.key.span.clone(),
-            false => self.item.span(),
+            false => self.item.span.range(),
         };
         Text {
             span,
@@ -378,25 +362,19 @@ impl<'a> ListItem<'a> {
 
 const NO_DATES: &str = "a date or a section cannot stand here: write a date as a string";
 
-fn integer(number: &DeInteger<'_>) -> Option<i64> {
-    i64::from_str_radix(number.as_str(), number.radix()).ok()
-}
-
-fn is_table(node: &Node<'_>) -> bool {
-    node.get_ref().is_table()
-}
-
-fn described(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a string",
-        DeValue::Integer(_) => "an integer",
-        DeValue::Float(_) => "a float",
-        DeValue::Boolean(_) => "a boolean",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(items) if !items.is_empty() && items.iter().all(is_table) => {
+fn described(node: &Node<'_>) -> &'static str {
+    match &node.value {
+        Value::Text(_) => "a string",
+        Value::Integer(_) => "an integer",
+        Value::Float(_) => "a float",
+        Value::Truth(_) => "a boolean",
+        Value::Date => "a date",
+        Value::List(items)
+            if !items.is_empty() && items.iter().all(|item| item.table().is_some()) =>
+        {
             "a list of tables"
         }
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
+        Value::List(_) => "a list",
+        Value::Table(_) => "a table",
     }
 }

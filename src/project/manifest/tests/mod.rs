@@ -25,13 +25,17 @@ fn parse(text: &str) -> Manifest {
 
 /// The stages of a manifest without a matrix or an expression.
 fn plain_stages(manifest: &Manifest) -> BTreeMap<String, StageSpec> {
-    let mut plain = |written: &Written, _| Ok(vec![written.text.clone()]);
     let stages = manifest.stages.iter();
-    let stages = stages.map(|(name, stage)| {
-        let stage = stage.filled::<Error>(&manifest.env, &mut plain).unwrap();
-        (name.clone(), stage)
-    });
-    stages.collect()
+    stages
+        .map(|(name, stage)| (name.clone(), plain(stage).clone()))
+        .collect()
+}
+
+fn plain(stage: &Declared) -> &StageSpec {
+    match stage {
+        Declared::Plain(spec) => spec,
+        Declared::Template(written) => panic!("{written:?}"),
+    }
 }
 
 /// How the edge will print it, nearly.
