@@ -1,6 +1,6 @@
 //! `commit`: adopts what is on disk as the record, without running anything.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use super::add::{Added, Work};
 use super::content::{to_placed, to_recorded};
@@ -81,7 +81,7 @@ fn adopt(
             path: path.to_string(),
         });
     }
-    let mut outs = BTreeMap::new();
+    let mut outs = LiteMap::new();
     for path in &stage.outs {
         let found = observer.take_out(stage, path)?.clone();
         let before = lock.stages.get(name);

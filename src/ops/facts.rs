@@ -3,6 +3,8 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use litemap::LiteMap;
+
 use super::content::{
     dep_hash, found_entries, recorded_dir, stored, to_dep_hash, to_recorded, touched, write_nodes,
 };
@@ -17,7 +19,7 @@ use crate::tree::{Entry, Tree};
 use crate::value::{Leaves, Value};
 use crate::workspace::{Found, Index, Passed, Placed, Rules, Scanner};
 
-type Params = BTreeMap<DepPath, Leaves>;
+type Params = LiteMap<DepPath, Leaves>;
 
 /// Looks at paths, each at most once until it is told that they changed.
 pub(super) struct Observer<'s> {
@@ -74,8 +76,8 @@ impl<'s> Observer<'s> {
     }
 
     /// What lies at the outputs of a stage.
-    pub(super) fn outs(&mut self, stage: &Stage) -> Result<BTreeMap<RelPath, Option<Recorded>>> {
-        let mut outs = BTreeMap::new();
+    pub(super) fn outs(&mut self, stage: &Stage) -> Result<LiteMap<RelPath, Option<Recorded>>> {
+        let mut outs = LiteMap::with_capacity(stage.outs.len());
         for path in &stage.outs {
             outs.insert(path.clone(), self.whole(path)?);
         }
@@ -83,7 +85,7 @@ impl<'s> Observer<'s> {
     }
 
     /// What a stage reads, as it is now.
-    pub(super) fn inputs(&mut self, stage: &Stage) -> Result<BTreeMap<DepPath, Option<DepHash>>> {
+    pub(super) fn inputs(&mut self, stage: &Stage) -> Result<LiteMap<DepPath, Option<DepHash>>> {
         let mut facts = self.read_deps(stage)?;
         if let Some(lock) = &self.assumed {
             fill_absent(self.site, lock, stage, &mut facts);
@@ -93,6 +95,7 @@ impl<'s> Observer<'s> {
 
     fn read_deps(&mut self, stage: &Stage) -> Result<Facts> {
         let mut facts = Facts::default();
+        facts.deps.reserve(stage.deps.len());
         for path in &stage.deps {
             let hash = self.dep_hash(path)?;
             facts.deps.insert(path.clone(), hash);

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use litemap::LiteMap;
+
 use super::facts::Observer;
 use super::revisions::{Side, sides};
 use super::{Result, Site, World};
@@ -187,10 +189,13 @@ fn numbers(site: &Site<'_>, side: &Side) -> Result<(Numbers, Vec<MetricsError>)>
 }
 
 /// The numbers of the metrics files among a stage's outputs, as its record keeps them.
-pub(super) fn numbers_of(observer: &mut Observer<'_>, outs: &[RelPath]) -> Result<Numbers> {
+pub(super) fn numbers_of(
+    observer: &mut Observer<'_>,
+    outs: &[RelPath],
+) -> Result<LiteMap<RelPath, Leaves>> {
     let site = observer.site;
     let patterns = Patterns::new(site.manifest.metrics.iter().map(String::as_str))?;
-    let mut numbers = Numbers::new();
+    let mut numbers = LiteMap::new();
     if site.manifest.metrics.is_empty() {
         return Ok(numbers);
     }

@@ -1,5 +1,7 @@
 //! Restoring a stage from the run cache, through the checkout path.
 
+use litemap::LiteMap;
+
 use std::collections::BTreeMap;
 
 use super::finish::is_function;
@@ -192,7 +194,7 @@ impl<'s> Repro<'s> {
             .outs
             .iter()
             .map(|path| (path.clone(), unknown.clone()));
-        let asked = stage.record(facts, outs.collect(), BTreeMap::new())?;
+        let asked = stage.record(facts, outs.collect(), LiteMap::new())?;
         let key = asked.run_key();
         let results = self.results.get(key)?;
         let found = self.usable(results)?;

@@ -1,6 +1,6 @@
 //! The listener of the walk that compares with the recorded block and writes reasons.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use super::reason::{Reason, ReasonKind};
 use super::walk::{Facts, Part, walk};
@@ -44,14 +44,34 @@ fn is_bare(stage: &Stage, facts: &Facts) -> bool {
         && facts.params.is_empty()
 }
 
+/// What was recorded, each until the walk has met it.
+struct Unmet<K, V>(LiteMap<K, Option<V>>);
+
+impl<K: Ord, V> Unmet<K, V> {
+    fn of(recorded: impl IntoIterator<Item = (K, V)>) -> Self {
+        let recorded = recorded.into_iter();
+        Self(recorded.map(|(key, value)| (key, Some(value))).collect())
+    }
+
+    /// What was recorded, the first time that it is asked for.
+    fn meet(&mut self, key: &K) -> Option<V> {
+        self.0.get_mut(key)?.take()
+    }
+
+    fn left(self) -> impl Iterator<Item = (K, V)> {
+        let all = self.0.into_iter();
+        all.filter_map(|(key, value)| Some((key, value?)))
+    }
+}
+
 /// What of the recorded block the walk has not met yet, and the reasons so far.
 struct Comparison<'a> {
     cmd: &'a Command,
     wdir: Option<&'a str>,
-    env: BTreeMap<&'a String, &'a String>,
-    deps: BTreeMap<&'a DepPath, &'a DepHash>,
-    params: BTreeMap<(&'a DepPath, &'a KeyPath), &'a Value>,
-    outs: BTreeMap<&'a RelPath, &'a Recorded>,
+    env: Unmet<&'a String, &'a String>,
+    deps: Unmet<&'a DepPath, &'a DepHash>,
+    params: Unmet<(&'a DepPath, &'a KeyPath), &'a Value>,
+    outs: Unmet<&'a RelPath, &'a Recorded>,
     reasons: Vec<Reason>,
 }
 
@@ -64,10 +84,10 @@ impl<'a> Comparison<'a> {
         Self {
             cmd: &recorded.cmd,
             wdir: recorded.wdir.as_deref(),
-            env: recorded.env.iter().collect(),
-            deps: recorded.deps.iter().collect(),
-            params: leaves.collect(),
-            outs: recorded.outs.iter().collect(),
+            env: Unmet::of(&recorded.env),
+            deps: Unmet::of(&recorded.deps),
+            params: Unmet::of(leaves),
+            outs: Unmet::of(&recorded.outs),
             reasons: Vec::new(),
         }
     }
@@ -100,7 +120,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn env(&mut self, name: &'a String, now: &str) {
-        let old = self.env.remove(name);
+        let old = self.env.meet(&name);
         if old.is_none_or(|old| old != now) {
             let reason = Reason::new(ReasonKind::Env).key(name);
             self.reasons
@@ -109,7 +129,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn dep(&mut self, path: &'a DepPath, now: Option<&DepHash>) {
-        let old = self.deps.remove(path);
+        let old = self.deps.meet(&path);
         let kind = match (old, now) {
             (Some(old), Some(now)) if old == now => return,
             (Some(_), Some(_)) => ReasonKind::DepChanged,
@@ -122,7 +142,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn param(&mut self, file: &'a DepPath, key: &'a KeyPath, now: &Value) {
-        let old = self.params.remove(&(file, key));
+        let old = self.params.meet(&(file, key));
         let kind = match old {
             Some(old) if old == now => return,
             Some(_) => ReasonKind::ParamChanged,
@@ -134,7 +154,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn out(&mut self, path: &'a RelPath, now: Option<&Recorded>) {
-        let old = self.outs.remove(path);
+        let old = self.outs.meet(&path);
         let (kind, new) = match (old, now) {
             (Some(old), Some(now)) if old == now => return,
             (Some(_), Some(now)) => (ReasonKind::OutChanged, Some(text(&now.hash))),
@@ -148,19 +168,19 @@ impl<'a> Comparison<'a> {
 
     /// Whatever the walk did not meet is gone from the stage.
     fn finish(mut self) -> Vec<Reason> {
-        for (name, old) in self.env {
+        for (name, old) in self.env.left() {
             let reason = Reason::new(ReasonKind::Env).key(name);
             self.reasons.push(reason.values(Some(text(old)), None));
         }
-        for (path, old) in self.deps {
+        for (path, old) in self.deps.left() {
             let reason = Reason::new(ReasonKind::DepRemoved).path(path);
             self.reasons.push(reason.values(Some(text(old)), None));
         }
-        for ((file, key), old) in self.params {
+        for ((file, key), old) in self.params.left() {
             let reason = Reason::new(ReasonKind::ParamRemoved).file(file).key(key);
             self.reasons.push(reason.values(Some(old.clone()), None));
         }
-        for path in self.outs.into_keys() {
+        for (path, _) in self.outs.left() {
             let reason = Reason::new(ReasonKind::OutList).path(path);
             self.reasons.push(reason.values(Some(text(path)), None));
         }

@@ -1,5 +1,7 @@
 //! Which params a stage reads: picks leaves out of parsed params files.
 
+use litemap::LiteMap;
+
 use std::collections::BTreeMap;
 
 use crate::hash::{Context, Digest};
@@ -92,8 +94,8 @@ pub fn collect_params(
     stage: &Stage,
     defaults: &[DepPath],
     files: &BTreeMap<DepPath, Value>,
-) -> (BTreeMap<DepPath, Leaves>, Vec<MissingParam>) {
-    let mut found: BTreeMap<DepPath, Leaves> = BTreeMap::new();
+) -> (LiteMap<DepPath, Leaves>, Vec<MissingParam>) {
+    let mut found: LiteMap<DepPath, Leaves> = LiteMap::new();
     let mut missing = Vec::new();
     for spec in &stage.spec.params {
         let searched = spec.file.as_ref().map_or(defaults, std::slice::from_ref);
@@ -108,7 +110,7 @@ pub fn collect_params(
             _ => missing.push(miss(stage, spec, searched, files, &having)),
         }
     }
-    for leaves in found.values_mut() {
+    for (_, leaves) in &mut found {
         for (key, value) in leaves.iter_mut().filter(|(key, _)| is_secret(key)) {
             *value = hidden(key, value);
         }

@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use litemap::LiteMap;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -63,16 +65,17 @@ fn facts() -> Facts {
             (dep("data"), Some(hash("data"))),
             (dep("src/train.py"), Some(hash("code"))),
         ]
-        .into(),
-        params: [(dep("params.yaml"), params)].into(),
-        outs: [(rel("model"), Some(file("model")))].into(),
+        .into_iter()
+        .collect(),
+        params: [(dep("params.yaml"), params)].into_iter().collect(),
+        outs: [(rel("model"), Some(file("model")))].into_iter().collect(),
     }
 }
 
 fn recorded() -> StageRecord {
     let outs = [(rel("model"), file("model"))];
     stage(train())
-        .record(&facts(), outs.into(), BTreeMap::new())
+        .record(&facts(), outs.into_iter().collect(), LiteMap::new())
         .unwrap()
 }
 
@@ -210,7 +213,7 @@ fn reasons_stand_in_one_order() {
     facts.deps.insert(dep("src/train.py"), Some(hash("new")));
     facts.deps.insert(dep("a"), Some(hash("a")));
     let params = leaves(&[("z", Value::Int(1)), ("a", Value::Null)]);
-    facts.params = [(dep("params.yaml"), params)].into();
+    facts.params = [(dep("params.yaml"), params)].into_iter().collect();
     facts.outs.insert(rel("other"), None);
     let mut recorded = recorded();
     recorded.outs.insert(rel("other"), file("other"));
@@ -258,7 +261,8 @@ fn values_that_read_alike_are_told_apart() {
         dep("p.toml"),
         leaves(&[("a", Value::Int(1)), ("n", Value::Float(f64::NAN))]),
     )]
-    .into();
+    .into_iter()
+    .collect();
     let mut before = now.clone();
     before.params = [(
         dep("p.toml"),
@@ -267,10 +271,13 @@ fn values_that_read_alike_are_told_apart() {
             ("n", Value::Float(f64::NAN)),
         ]),
     )]
-    .into();
+    .into_iter()
+    .collect();
     let stage = stage(train());
     let outs = [(rel("model"), file("model"))];
-    let recorded = stage.record(&before, outs.into(), BTreeMap::new()).unwrap();
+    let recorded = stage
+        .record(&before, outs.into_iter().collect(), LiteMap::new())
+        .unwrap();
     let said = said(&stage, &now, &recorded);
     assert_eq!(said.len(), 1);
     assert_eq!(said[0], "a \"1\" → 1 (p.toml)");
@@ -296,17 +303,17 @@ fn frozen_stages_look_at_outputs_only() {
 fn a_stage_of_nothing_but_a_command_always_runs() {
     let bare = stage(Build::stage("ping"));
     let nothing = Facts::default();
-    let record = |stage: &Stage, outs: BTreeMap<RelPath, Recorded>| {
-        stage.record(&nothing, outs, BTreeMap::new()).unwrap()
+    let record = |stage: &Stage, outs: LiteMap<RelPath, Recorded>| {
+        stage.record(&nothing, outs, LiteMap::new()).unwrap()
     };
-    let recorded = record(&bare, BTreeMap::new());
+    let recorded = record(&bare, LiteMap::new());
     assert_eq!(said(&bare, &nothing, &recorded), ["always runs"]);
 
     // One with outputs runs once.
     let maker = stage(Build::stage("make").outs(&["x"]));
-    let recorded = record(&maker, [(rel("x"), file("x"))].into());
+    let recorded = record(&maker, [(rel("x"), file("x"))].into_iter().collect());
     let facts = Facts {
-        outs: [(rel("x"), Some(file("x")))].into(),
+        outs: [(rel("x"), Some(file("x")))].into_iter().collect(),
         ..Facts::default()
     };
     assert_eq!(said(&maker, &facts, &recorded), [""; 0]);
@@ -321,15 +328,15 @@ fn reasons_of_other_stages_have_words_too() {
 #[test]
 fn nothing_is_recorded_when_something_is_missing() {
     let stage = stage(train());
-    let outs: BTreeMap<RelPath, Recorded> = [(rel("model"), file("model"))].into();
+    let outs: LiteMap<RelPath, Recorded> = [(rel("model"), file("model"))].into_iter().collect();
     let mut no_dep = facts();
     no_dep.deps.insert(dep("data"), None);
     let table = [
         (no_dep, outs.clone(), "data"),
-        (facts(), BTreeMap::new(), "model"),
+        (facts(), LiteMap::new(), "model"),
     ];
     for (facts, outs, missing) in table {
-        match stage.record(&facts, outs, BTreeMap::new()) {
+        match stage.record(&facts, outs, LiteMap::new()) {
             Err(Error::NothingToRecord { stage, path }) => {
                 assert_eq!((stage.as_str(), path.as_str()), ("train", missing));
             }
@@ -346,7 +353,11 @@ fn only_what_is_declared_is_recorded() {
     let outs = [(rel("model"), file("model")), (rel("other"), file("other"))];
     let metrics = [(rel("model"), Leaves::new())];
     let record = stage(train())
-        .record(&more, outs.into(), metrics.into())
+        .record(
+            &more,
+            outs.into_iter().collect(),
+            metrics.into_iter().collect(),
+        )
         .unwrap();
     assert_eq!(record, recorded());
     assert_eq!(record.run, record.run_line("train"));
@@ -589,11 +600,11 @@ fn a_param_that_is_not_there_says_what_is_there_instead() {
 struct World {
     cmd: bool,
     wdir: bool,
-    env: BTreeMap<String, String>,
-    deps: BTreeMap<DepPath, Option<DepHash>>,
-    params: BTreeMap<DepPath, Leaves>,
-    outs: BTreeMap<RelPath, Recorded>,
-    metrics: BTreeMap<RelPath, Leaves>,
+    env: LiteMap<String, String>,
+    deps: LiteMap<DepPath, Option<DepHash>>,
+    params: LiteMap<DepPath, Leaves>,
+    outs: LiteMap<RelPath, Recorded>,
+    metrics: LiteMap<RelPath, Leaves>,
 }
 
 fn world() -> impl Strategy<Value = World> {
@@ -636,11 +647,11 @@ fn world() -> impl Strategy<Value = World> {
         .prop_map(|(cmd, wdir, env, deps, params, outs, metrics)| World {
             cmd,
             wdir,
-            env,
-            deps,
-            params,
-            outs,
-            metrics,
+            env: env.into_iter().collect(),
+            deps: deps.into_iter().collect(),
+            params: params.into_iter().collect(),
+            outs: outs.into_iter().collect(),
+            metrics: metrics.into_iter().collect(),
         })
 }
 
@@ -663,7 +674,7 @@ impl World {
         let mut build = Build::stage("s");
         build.spec.cmd = Command::One(self.cmd.to_string());
         build.spec.wdir = self.wdir.then(|| rel("src"));
-        build.spec.env = self.env.clone();
+        build.spec.env = self.env.clone().into_iter().collect();
         Stage {
             name: build.name,
             spec: build.spec.into(),
@@ -709,7 +720,7 @@ proptest! {
         let stage = now.stage();
         let mut facts = now.facts();
         facts.outs = now.mixed(&other, &disk).facts().outs;
-        if lost_out && let Some(out) = facts.outs.values_mut().next() {
+        if lost_out && let Some((_, out)) = facts.outs.iter_mut().next() {
             *out = None;
         }
         let mut recorded = now.mixed(&other, &parts).record();

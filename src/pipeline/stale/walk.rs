@@ -1,7 +1,9 @@
 //! The one walk over everything that enters the block of a stage, and the listener that writes
 //! that block.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+
+use litemap::LiteMap;
 
 use crate::path::{DepPath, RelPath};
 use crate::pipeline::{Error, Result, Stage};
@@ -12,11 +14,11 @@ use crate::value::{KeyPath, Leaves, Value};
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// Every dependency; `None` is missing.
-    pub deps: BTreeMap<DepPath, Option<DepHash>>,
+    pub deps: LiteMap<DepPath, Option<DepHash>>,
     /// Params by file: the leaves the stage asks for that exist.
-    pub params: BTreeMap<DepPath, Leaves>,
+    pub params: LiteMap<DepPath, Leaves>,
     /// Every output; `None` is missing.
-    pub outs: BTreeMap<RelPath, Option<Recorded>>,
+    pub outs: LiteMap<RelPath, Option<Recorded>>,
 }
 
 /// One thing that enters the block of a stage, as it is now.
@@ -82,8 +84,8 @@ impl Stage {
     pub fn record(
         &self,
         facts: &Facts,
-        outs: BTreeMap<RelPath, Recorded>,
-        metrics: BTreeMap<RelPath, Leaves>,
+        outs: LiteMap<RelPath, Recorded>,
+        metrics: LiteMap<RelPath, Leaves>,
     ) -> Result<StageRecord> {
         let mut recorder = Recorder {
             record: StageRecord {
@@ -114,7 +116,7 @@ impl Stage {
 /// Listens to the walk and writes the block.
 struct Recorder {
     record: StageRecord,
-    outs: BTreeMap<RelPath, Recorded>,
+    outs: LiteMap<RelPath, Recorded>,
     missing: Option<String>,
 }
 

@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use litemap::LiteMap;
+
 use super::read::{is_stage_name, to_value};
 use super::write::HEAD;
 use super::{DepHash, Lock, Recorded, StageRecord};
@@ -120,7 +122,7 @@ impl<'t> Lines<'t> {
     fn tables(&mut self, header: &str, record: &mut StageRecord) -> Option<()> {
         if let Some(rest) = self.header(["stage.", header, ".deps"]) {
             self.entries(rest, |key, value| {
-                insert(
+                append(
                     &mut record.deps,
                     DepPath::parse(&key).ok()?,
                     dep_hash(value)?,
@@ -130,16 +132,16 @@ impl<'t> Lines<'t> {
         if let Some(rest) = self.header(["stage.", header, ".env"]) {
             self.entries(rest, |key, value| {
                 let value = whole(value, string)?.into_owned();
-                insert(&mut record.env, key.into_owned(), value)
+                append(&mut record.env, key.into_owned(), value)
             })?;
         }
         while let Some(name) = self.header(["stage.", header, ".params."]) {
             let file = DepPath::parse(&whole(name, key)?).ok()?;
-            insert(&mut record.params, file, self.leaves()?)?;
+            append(&mut record.params, file, self.leaves()?)?;
         }
         while let Some(name) = self.header(["stage.", header, ".outs."]) {
             let path = RelPath::parse(&whole(name, key)?).ok()?;
-            insert(&mut record.outs, path.clone(), self.recorded()?)?;
+            append(&mut record.outs, path.clone(), self.recorded()?)?;
             match self.value_if("store")? {
                 None => {}
                 Some("false") => drop(record.unstored.insert(path)),
@@ -154,7 +156,7 @@ impl<'t> Lines<'t> {
             if !leaves.values().all(number) {
                 return None;
             }
-            insert(&mut record.metrics, file, leaves)?;
+            append(&mut record.metrics, file, leaves)?;
         }
         Some(())
     }
@@ -218,6 +220,11 @@ fn insert<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: V) -> Option<()> {
     }
     map.insert(key, value);
     Some(())
+}
+
+/// The same for a sorted list.
+fn append<K: Ord, V>(map: &mut LiteMap<K, V>, key: K, value: V) -> Option<()> {
+    map.try_append(key, value).is_none().then_some(())
 }
 
 /// Reads a text to its end.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use litemap::LiteMap;
 use toml_edit::{Document, InlineTable, Item, Key, TableLike};
 
 use super::{DepHash, Lock, Recorded, StageRecord, VERSION, canonical, resolve};
@@ -82,7 +83,7 @@ impl Reader<'_> {
         for field in fields(root) {
             match field.key.get() {
                 "version" => {}
-                "data" => (lock.data, _) = self.recorded_by_path(field, false)?,
+                "data" => lock.data.extend(self.recorded_by_path(field, false)?.0),
                 "stage" => lock.stages = self.stages(field)?,
                 _ => return Err(self.unknown(field)),
             }
@@ -170,8 +171,8 @@ impl Reader<'_> {
         Ok(text.to_owned())
     }
 
-    fn deps(&self, owner: Field<'_>) -> Result<BTreeMap<DepPath, DepHash>> {
-        let mut deps = BTreeMap::new();
+    fn deps(&self, owner: Field<'_>) -> Result<LiteMap<DepPath, DepHash>> {
+        let mut deps = LiteMap::new();
         for field in self.table(owner)? {
             let text = self.string(field)?;
             let (id, exec) = match text.strip_suffix("+x") {
@@ -186,7 +187,7 @@ impl Reader<'_> {
         Ok(deps)
     }
 
-    fn env(&self, owner: Field<'_>) -> Result<BTreeMap<String, String>> {
+    fn env(&self, owner: Field<'_>) -> Result<LiteMap<String, String>> {
         let fields = self.table(owner)?.into_iter();
         let entry = |field: Field<'_>| {
             let value = self.string(field)?;
@@ -195,8 +196,8 @@ impl Reader<'_> {
         fields.map(entry).collect()
     }
 
-    fn params(&self, owner: Field<'_>) -> Result<BTreeMap<DepPath, Leaves>> {
-        let mut params = BTreeMap::new();
+    fn params(&self, owner: Field<'_>) -> Result<LiteMap<DepPath, Leaves>> {
+        let mut params = LiteMap::new();
         for field in self.table(owner)? {
             let leaves = self.leaves(field)?;
             if !leaves.is_empty() {
@@ -206,8 +207,8 @@ impl Reader<'_> {
         Ok(params)
     }
 
-    fn metrics(&self, owner: Field<'_>) -> Result<BTreeMap<RelPath, Leaves>> {
-        let mut metrics = BTreeMap::new();
+    fn metrics(&self, owner: Field<'_>) -> Result<LiteMap<RelPath, Leaves>> {
+        let mut metrics = LiteMap::new();
         for field in self.table(owner)? {
             let leaves = self.leaves(field)?;
             let number =
@@ -254,8 +255,8 @@ impl Reader<'_> {
         &self,
         owner: Field<'_>,
         may_be_unstored: bool,
-    ) -> Result<(BTreeMap<RelPath, Recorded>, BTreeSet<RelPath>)> {
-        let (mut all, mut unstored) = (BTreeMap::new(), BTreeSet::new());
+    ) -> Result<(LiteMap<RelPath, Recorded>, BTreeSet<RelPath>)> {
+        let (mut all, mut unstored) = (LiteMap::new(), BTreeSet::new());
         for field in self.table(owner)? {
             let path = self.rel_path(field)?;
             let (recorded, is_stored) = self.recorded(field, may_be_unstored)?;

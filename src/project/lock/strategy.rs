@@ -37,13 +37,13 @@ pub(crate) fn stage() -> impl Strategy<Value = StageRecord> {
             wdir,
             run,
             adopted,
-            deps,
-            env,
-            params,
+            deps: deps.into_iter().collect(),
+            env: env.into_iter().collect(),
+            params: params.into_iter().collect(),
             // Some of them, so that both kinds are met.
             unstored: outs.keys().skip(1).step_by(2).cloned().collect(),
-            outs,
-            metrics,
+            outs: outs.into_iter().collect(),
+            metrics: metrics.into_iter().collect(),
         },
     )
 }

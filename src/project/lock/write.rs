@@ -1,6 +1,7 @@
 //! The one text of a lock.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
+
 use std::fmt::{Display, Write};
 
 use super::{Lock, Recorded, StageRecord, VERSION};
@@ -66,7 +67,7 @@ pub(super) fn stage_text(name: &str, record: &StageRecord, scope: Scope) -> Stri
             }
         }
     }
-    let no_metrics = BTreeMap::new();
+    let no_metrics = LiteMap::new();
     let metrics = if scope == Scope::Whole {
         &record.metrics
     } else {
