@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::facts::read_values;
+use super::record::Record;
 use super::standing::standings;
 use super::status::{ReasonReport, StageState, StageStatus};
 use super::{Result, Site, Standing, World, content};
@@ -46,8 +47,7 @@ pub struct ResolveReport {
 /// Compares the lock with all that git holds. What is absent counts as recorded. A remote, if one is
 /// named (an empty name is the default), must hold all that the lock names.
 pub fn lock_check(world: &World<'_>, remote: Option<&str>) -> Result<LockCheckReport> {
-    let site = Site::open(world)?;
-    let lock = site.lock()?;
+    let (site, Record { lock, .. }) = Site::open_with_record(world)?;
     let graph = site.graph(&lock)?;
     let mut known = Known {
         site: &site,

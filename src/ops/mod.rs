@@ -29,6 +29,7 @@ pub mod params;
 mod partial;
 pub mod projects;
 pub mod push;
+mod record;
 pub mod remotes;
 pub mod remove;
 pub mod repro;

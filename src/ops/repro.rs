@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::facts::{Observer, fill_absent};
+use super::record::{Record, Stamp};
 use super::shared::Shared;
 use super::status::ReasonReport;
 use super::{Error, Result, Site, World, check_ignore};
@@ -185,16 +186,17 @@ pub enum Failure {
 
 /// Reproduces the targets.
 pub fn repro(world: &World<'_>, options: &ReproOptions) -> Result<ReproReport> {
-    let site = Site::open(world)?;
+    let (site, mut record) = Site::open_with_record(world)?;
     let set = set_params(&site, &options.set)?;
-    // Comes before what it is the stamp of: a lock replaced in between is read again then.
-    let stamp = share::stamp(&site.layout.lock())?;
-    let lock = site.lock()?;
-    let graph = site.graph(&lock)?;
+    if !set.is_empty() {
+        // That may have waited for an esker that recorded something.
+        record = site.record()?;
+    }
+    let graph = site.graph(&record.lock)?;
     let wanted = wanted(&site, &graph, options)?;
     refuse_ignored(&site, &graph, &wanted)?;
-    let before = super::metrics::recorded(&lock);
-    let mut repro = Repro::new(&site, &graph, (lock, stamp), options);
+    let before = super::metrics::recorded(&record.lock);
+    let mut repro = Repro::new(&site, &graph, record, options);
     repro.check_inputs(&wanted)?;
     let jobs = options.jobs.or(site.config.jobs).unwrap_or(1).max(1);
     world.progress.event(Event::Planned {
@@ -211,8 +213,10 @@ pub fn repro(world: &World<'_>, options: &ReproOptions) -> Result<ReproReport> {
     let linked = super::links::relink(&site, &mut repro.observer.index, &repro.written);
     repro.observer.save_index();
     outcome.and(linked)?;
-    site.tend_store();
     let recorded = repro.report.recorded();
+    if recorded {
+        site.tend_store();
+    }
     let in_git = match recorded || repro.report.failed() {
         true => site.git.tracked_below("")?.into_iter().collect(),
         false => BTreeSet::new(),
@@ -285,7 +289,7 @@ struct Repro<'s> {
     written: Vec<(RelPath, Entry)>,
     unsaved_stages: BTreeSet<String>,
     /// The state of the lock file that `lock` was read from, or written to.
-    stamp: share::Stamp,
+    stamp: Stamp,
     /// What other eskers must leave alone, by stage.
     claims: BTreeMap<String, Vec<Held>>,
     /// Claims of stages that are over and not saved yet.
@@ -334,7 +338,7 @@ impl<'s> Repro<'s> {
     fn new(
         site: &'s Site<'s>,
         graph: &'s Graph,
-        (lock, stamp): (Lock, share::Stamp),
+        Record { lock, stamp, .. }: Record,
         options: &'s ReproOptions,
     ) -> Self {
         Self {

@@ -1,10 +1,12 @@
 //! The project that a verb works on, as it was found.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::record::Record;
 use super::{Error, Result, did_you_mean};
 use crate::fs::{self, LockGuard};
 use crate::git::{self, Git, Rev};
@@ -70,12 +72,42 @@ pub struct Guard {
     _claim: Held,
 }
 
-impl<'w> Site<'w> {
-    /// Finds the project at or above the current directory.
-    pub fn open(world: &'w World<'w>) -> Result<Self> {
+/// Where a project lies, before anything of it is read.
+struct Place {
+    git: Git,
+    cwd: PathBuf,
+    root: PathBuf,
+}
+
+impl Place {
+    fn find(world: &World<'_>) -> Result<Self> {
         let git = Git::discover(&world.cwd)?;
         let cwd = canonical(&world.cwd);
         let root = Layout::find_root(&cwd, git.workdir())?;
+        Ok(Self { git, cwd, root })
+    }
+}
+
+impl<'w> Site<'w> {
+    /// Finds the project at or above the current directory.
+    pub fn open(world: &'w World<'w>) -> Result<Self> {
+        Self::at(world, Place::find(world)?)
+    }
+
+    /// The same, and what is recorded: both are read at the same time.
+    pub(super) fn open_with_record(world: &'w World<'w>) -> Result<(Self, Record)> {
+        let place = Place::find(world)?;
+        let lock = place.root.join(LOCK);
+        std::thread::scope(|scope| {
+            let record = scope.spawn(|| Record::read(&lock));
+            let site = Self::at(world, place);
+            let record = record.join().unwrap_or_else(|panic| resume_unwind(panic));
+            Ok((site?, record?))
+        })
+    }
+
+    fn at(world: &'w World<'w>, place: Place) -> Result<Self> {
+        let Place { git, cwd, root } = place;
         let manifest = Manifest::load(&root.join(MANIFEST))?;
         let layout = Layout {
             workdir: git.workdir().to_path_buf(),
@@ -274,25 +306,14 @@ impl<'w> Site<'w> {
         Ok(())
     }
 
-    /// What is recorded now. Two branches that git has merged may have tracked a directory and
-    /// something in it: nothing goes on from there but `remove`.
+    /// What is recorded now.
     pub fn lock(&self) -> Result<Lock> {
-        Ok(self.lock_and_bytes()?.0)
+        Ok(self.record()?.lock)
     }
 
-    /// The same, and the bytes that say so; of a lock that is not there, none.
-    pub fn lock_and_bytes(&self) -> Result<(Lock, Vec<u8>)> {
-        let bytes = fs::read_if_exists(&self.layout.lock())?;
-        let lock = bytes
-            .as_deref()
-            .map_or_else(|| Ok(Lock::default()), Lock::from_bytes)?;
-        for tracked in lock.data.keys() {
-            if let Some(path) = tracked.ancestors().find(|dir| lock.data.contains_key(dir)) {
-                let tracked = tracked.clone();
-                return Err(Error::HoldsTracked { path, tracked });
-            }
-        }
-        Ok((lock, bytes.unwrap_or_default()))
+    /// The same, and what it was read from.
+    pub(super) fn record(&self) -> Result<Record> {
+        Record::read(&self.layout.lock())
     }
 
     /// What is recorded now, even if it cannot be.

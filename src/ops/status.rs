@@ -8,6 +8,7 @@ use super::content;
 use super::diff::{DataChange, file_change};
 use super::facts::{Observer, entries_of};
 use super::push::is_zero;
+use super::record::Record;
 use super::routes::is_asked_for;
 use super::standing::standings;
 use super::{EditedReport, Result, Site, Standing, World};
@@ -213,8 +214,7 @@ pub struct WhyReport {
 
 /// Compares everything, or what the targets narrow it down to.
 pub fn status(world: &World<'_>, options: &StatusOptions) -> Result<StatusReport> {
-    let site = Site::open(world)?;
-    let (lock, bytes) = site.lock_and_bytes()?;
+    let (site, Record { lock, bytes, .. }) = Site::open_with_record(world)?;
     let graph = site.graph(&lock)?;
     let chosen = Chosen::new(&site, &lock, &graph, options)?;
     let head = head_lock(&site, &lock, &bytes)?;

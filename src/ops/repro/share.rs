@@ -2,20 +2,15 @@
 //! others write too.
 
 use std::borrow::Cow;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::{Checked, Looked, Repro};
-use crate::fs;
 use crate::ops::Result;
+use crate::ops::record::{Record, stamp};
 use crate::path::DepPath;
 use crate::pipeline::{MissingParam, Stage};
 use crate::project::{Claim, Lock};
 use crate::workspace::Placed;
-
-/// Which state of a file was read: replacing it gives it another one.
-pub(super) type Stamp = Option<(u64, i64, i64, u64)>;
 
 impl Repro<'_> {
     /// Has the paths of a stage claimed if it is not fresh; `None` if another esker has some of
@@ -148,8 +143,9 @@ impl Repro<'_> {
         if now == self.stamp {
             return Ok(false);
         }
-        let ours = std::mem::replace(&mut self.lock, self.site.lock()?);
-        self.stamp = now;
+        let Record { lock, stamp, .. } = self.site.record()?;
+        let ours = std::mem::replace(&mut self.lock, lock);
+        self.stamp = stamp;
         let Lock { stages, .. } = ours;
         let unsaved = stages.into_iter();
         let unsaved = unsaved.filter(|(name, _)| self.unsaved_stages.contains(name));
@@ -174,10 +170,4 @@ fn base(path: &DepPath) -> Cow<'_, DepPath> {
     // finds is compared again after the run.
     let base = DepPath::parse(&fixed.join("/"));
     base.map_or(Cow::Borrowed(path), Cow::Owned)
-}
-
-/// The state of a file now; `None` if there is none.
-pub(super) fn stamp(path: &Path) -> Result<Stamp> {
-    let found = fs::metadata(path)?;
-    Ok(found.map(|stat| (stat.ino(), stat.mtime(), stat.mtime_nsec(), stat.len())))
 }
