@@ -69,7 +69,7 @@ fn adopt(
     name: &str,
     work: &mut Work<'_>,
 ) -> Result<()> {
-    let stage = &graph.stages()[name];
+    let stage = graph.known(name);
     let mut observer = Observer::new(site, lock, graph);
     let (facts, missing) = observer.facts(stage)?;
     if let Some(missing) = missing.into_iter().next() {

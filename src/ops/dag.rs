@@ -89,14 +89,14 @@ struct Draft {
 
 impl Draft {
     fn stage(&mut self, graph: &Graph, lock: &Lock, stage: &Stage, state: StageState) {
-        let above = graph.upstream(&stage.name).iter().cloned();
+        let above = graph.upstream(&stage.name).map(|above| above.name.clone());
         let above: Vec<String> = above.chain(self.data_of(lock, stage)).collect();
         self.node(stage.name.clone(), state, None, &above);
     }
 
     fn outs(&mut self, graph: &Graph, lock: &Lock, stage: &Stage, state: StageState) {
-        let upstream = graph.upstream(&stage.name).iter();
-        let written = upstream.flat_map(|name| &graph.stages()[name].outs);
+        let upstream = graph.upstream(&stage.name);
+        let written = upstream.flat_map(|above| &above.outs);
         let read = written.filter(|out| stage.deps.iter().any(|dep| dep.touches(out)));
         let mut above: Vec<String> = read.map(ToString::to_string).collect();
         above.extend(self.data_of(lock, stage));

@@ -57,9 +57,8 @@ pub fn lock_check(world: &World<'_>, remote: Option<&str>) -> Result<LockCheckRe
         params: BTreeMap::new(),
     };
     let mut stages = Vec::new();
-    for name in graph.order() {
-        let stage = &graph.stages()[&name];
-        let record = lock.stages.get(&name);
+    for stage in graph.in_order() {
+        let record = lock.stages.get(&stage.name);
         let facts = known.facts(stage, record)?;
         let reasons = pipeline::assess(stage, &facts, record);
         let wrong: Vec<_> = reasons
@@ -76,7 +75,7 @@ pub fn lock_check(world: &World<'_>, remote: Option<&str>) -> Result<LockCheckRe
                 adopted: record.is_some_and(|record| record.adopted),
                 only_absent: false,
                 reasons: wrong,
-                name,
+                name: stage.name.clone(),
             });
         }
     }

@@ -543,7 +543,7 @@ impl<'s> Repro<'s> {
     /// Finds out whether a stage is fresh, or leaves it to be restored together with others.
     fn check_or_gather(&mut self, name: &str, scheduler: &mut Scheduler) -> Result<()> {
         let graph = self.graph;
-        let stage = &graph.stages()[name];
+        let stage = graph.known(name);
         let mut looked = self.look(stage);
         if let Ok(looked) = &looked
             && self.gather(stage, looked)?

@@ -35,17 +35,13 @@ pub struct StageEntry {
 pub fn stage_list(world: &World<'_>) -> Result<StagesReport> {
     let site = Site::open(world)?;
     let graph = site.graph(&site.lock()?)?;
-    let order = graph.order().into_iter();
-    let stages = order.map(|name| {
-        let stage = &graph.stages()[&name];
-        StageEntry {
-            desc: stage.spec.desc.clone(),
-            cmd: stage.spec.cmd.scripts().to_vec(),
-            deps: stage.deps.iter().map(ToString::to_string).collect(),
-            outs: stage.outs.iter().map(ToString::to_string).collect(),
-            frozen: stage.spec.frozen,
-            name,
-        }
+    let stages = graph.in_order().map(|stage| StageEntry {
+        name: stage.name.clone(),
+        desc: stage.spec.desc.clone(),
+        cmd: stage.spec.cmd.scripts().to_vec(),
+        deps: stage.deps.iter().map(ToString::to_string).collect(),
+        outs: stage.outs.iter().map(ToString::to_string).collect(),
+        frozen: stage.spec.frozen,
     });
     Ok(StagesReport {
         stages: stages.collect(),

@@ -336,19 +336,17 @@ pub(super) fn stage_statuses(
 ) -> Result<Vec<StageStatus>> {
     let mut statuses: Vec<StageStatus> = Vec::new();
     let mut stale: BTreeSet<String> = BTreeSet::new();
-    for name in graph.order() {
-        let stage = &graph.stages()[&name];
+    for stage in graph.in_order() {
+        let name = &stage.name;
         let (facts, _) = observer.facts(stage)?;
-        let record = lock.stages.get(&name);
+        let record = lock.stages.get(name);
         let mut reasons = pipeline::assess(stage, &facts, record);
         let never = reasons
             .iter()
             .any(|reason| reason.kind == ReasonKind::NeverRun);
         if !stage.spec.frozen && !never {
-            let above = graph
-                .upstream(&name)
-                .iter()
-                .filter(|above| stale.contains(*above));
+            let above = graph.upstream(name).map(|above| &above.name);
+            let above = above.filter(|above| stale.contains(*above));
             reasons.extend(above.map(|above| Reason::upstream(above)));
         }
         let state = stage_state(stage, &reasons);
@@ -356,7 +354,7 @@ pub(super) fn stage_statuses(
             stale.insert(name.clone());
         }
         statuses.push(StageStatus {
-            name,
+            name: name.clone(),
             state,
             adopted: record.is_some_and(|record| record.adopted),
             only_absent: only_absent(&reasons, &statuses),

@@ -19,7 +19,7 @@ impl Repro<'_> {
     pub(super) fn finish(&mut self, ended: Ended) -> Result<bool> {
         let name = &ended.stage;
         let graph = self.graph;
-        let stage = &graph.stages()[name];
+        let stage = graph.known(name);
         let running = self.running.remove(name).expect("only started stages end");
         self.observer.forget(&stage.outs);
         let failure = match failure(&ended, &running) {
@@ -156,7 +156,7 @@ impl Repro<'_> {
     /// Says where.
     pub(super) fn put_back(&mut self, name: &str, running: Running) -> Result<Option<String>> {
         let graph = self.graph;
-        let stage = &graph.stages()[name];
+        let stage = graph.known(name);
         let root = &self.site.layout.root;
         let leavings = Park::new(&self.site.layout.park(), &format!("failed-{name}"));
         let mut left = false;

@@ -14,7 +14,7 @@ impl Repro<'_> {
     /// Starts a stage's command; says `false` if another esker has what it needs.
     pub(super) fn start(&mut self, name: &str) -> Result<bool> {
         let graph = self.graph;
-        let stage = &graph.stages()[name];
+        let stage = graph.known(name);
         if !self.claim_mutexes(stage)? {
             self.stale.remove(name);
             return Ok(false);

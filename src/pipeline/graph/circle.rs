@@ -1,7 +1,5 @@
 //! A circle of stages, told by what ties each to the next.
 
-use std::collections::BTreeMap;
-
 use super::Stage;
 use crate::project::Location;
 use crate::project::manifest::DepTarget;
@@ -20,11 +18,9 @@ pub struct Tie {
 }
 
 /// What ties each stage of a circle to the next.
-pub(super) fn ties(names: &[String], stages: &BTreeMap<String, Stage>) -> Vec<Tie> {
-    let pairs = names.windows(2);
-    pairs
-        .map(|pair| tie(&stages[&pair[0]], &stages[&pair[1]]))
-        .collect()
+pub(super) fn ties(circle: &[&Stage]) -> Vec<Tie> {
+    let pairs = circle.windows(2);
+    pairs.map(|pair| tie(pair[0], pair[1])).collect()
 }
 
 fn tie(stage: &Stage, needed: &Stage) -> Tie {

@@ -11,6 +11,8 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use litemap::LiteMap;
+
 pub use self::circle::Tie;
 use self::order::Edges;
 use self::places::Places;
@@ -45,43 +47,49 @@ impl Stage {
     }
 }
 
-/// All stages and who needs whom.
+/// All stages and who needs whom. Stages are numbered by name.
 #[derive(Clone, Debug)]
 pub struct Graph {
-    stages: BTreeMap<String, Stage>,
+    stages: LiteMap<String, Stage>,
     upstream: Edges,
     downstream: Edges,
     outs: Places<Out>,
-    order: Vec<String>,
+    order: Vec<usize>,
 }
+
+type Specs = LiteMap<String, Arc<StageSpec>>;
 
 /// Who writes a path, and where that is said.
 #[derive(Clone, Debug)]
 struct Out {
-    stage: String,
+    stage: usize,
     at: Location,
 }
-
-static NOTHING: BTreeSet<String> = BTreeSet::new();
 
 impl Graph {
     /// Ties all stages together and checks them. `tracked` are the paths of `esker add`.
     pub fn build(specs: BTreeMap<String, Arc<StageSpec>>, tracked: &[RelPath]) -> Result<Self> {
+        let specs: Specs = specs.into_iter().collect();
         check_references(&specs)?;
         let outs = claim_outs(&specs)?;
         check_tracked(&specs, &places(tracked))?;
         let deps: Vec<Vec<DepPath>> = specs.values().map(|spec| deps(spec, &specs)).collect();
         let stages = specs.into_iter().zip(deps);
-        let stages: BTreeMap<String, Stage> = stages
+        let stages: LiteMap<String, Stage> = stages
             .map(|((name, spec), deps)| (name.clone(), Stage::new(name, spec, deps)))
             .collect();
-        let upstream: Edges = stages
+        let needed = stages
             .values()
-            .map(|stage| (stage.name.clone(), needed_by(stage, &stages, &outs)))
-            .collect();
+            .map(|stage| needed_by(stage, &stages, &outs));
+        let upstream: Edges = needed.collect();
         let downstream = order::reversed(&upstream);
-        let order = order::sorted(&upstream, &downstream).map_err(|names| {
-            let ties = circle::ties(&names, &stages);
+        let order = order::sorted(&upstream, &downstream).map_err(|circle| {
+            let circle: Vec<&Stage> = circle
+                .into_iter()
+                .map(|at| &stages.as_slice()[at].1)
+                .collect();
+            let names = circle.iter().map(|stage| stage.name.clone()).collect();
+            let ties = circle::ties(&circle);
             Error::Cycle { names, ties }
         })?;
         Ok(Self {
@@ -94,44 +102,67 @@ impl Graph {
     }
 
     /// All stages by name.
-    pub fn stages(&self) -> &BTreeMap<String, Stage> {
+    pub fn stages(&self) -> &LiteMap<String, Stage> {
         &self.stages
     }
 
     /// The stages this one needs directly.
-    pub fn upstream(&self, name: &str) -> &BTreeSet<String> {
-        self.upstream.get(name).unwrap_or(&NOTHING)
+    pub fn upstream(&self, name: &str) -> impl Iterator<Item = &Stage> {
+        self.tied(&self.upstream, name)
     }
 
     /// The stages that need this one directly.
-    pub fn downstream(&self, name: &str) -> &BTreeSet<String> {
-        self.downstream.get(name).unwrap_or(&NOTHING)
+    pub fn downstream(&self, name: &str) -> impl Iterator<Item = &Stage> {
+        self.tied(&self.downstream, name)
     }
 
-    /// All names, each after all it needs; among equals by name.
-    pub fn order(&self) -> Vec<String> {
-        self.order.clone()
-    }
-
-    /// All names from left to right: in each level, stages that need only stages further left.
-    pub fn levels(&self) -> Vec<Vec<String>> {
-        order::levels(&self.order, &self.upstream)
+    /// All stages, each after all it needs; among equals by name.
+    pub fn in_order(&self) -> impl Iterator<Item = &Stage> {
+        self.order.iter().map(|number| self.stage(*number))
     }
 
     /// These stages and all they need, directly or not.
     pub fn with_upstream(&self, names: &BTreeSet<String>) -> BTreeSet<String> {
-        order::reached(&self.upstream, names)
+        self.reached(&self.upstream, names)
     }
 
     /// These stages and all that need them, directly or not.
     pub fn with_downstream(&self, names: &BTreeSet<String>) -> BTreeSet<String> {
-        order::reached(&self.downstream, names)
+        self.reached(&self.downstream, names)
+    }
+
+    /// The stage of a name that is known to be one.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn known(&self, name: &str) -> &Stage {
+        self.stages.get(name).expect("the name of a stage")
+    }
+
+    fn stage(&self, number: usize) -> &Stage {
+        &self.stages.as_slice()[number].1
+    }
+
+    fn tied<'g>(&'g self, edges: &'g Edges, name: &str) -> impl Iterator<Item = &'g Stage> {
+        let number = self.stages.find_index(name).ok();
+        let tied = number.into_iter().flat_map(|number| &edges[number]);
+        tied.map(|number| self.stage(*number))
+    }
+
+    fn reached(&self, edges: &Edges, names: &BTreeSet<String>) -> BTreeSet<String> {
+        let numbers = names
+            .iter()
+            .filter_map(|name| self.stages.find_index(name).ok());
+        let reached = order::reached(edges, numbers).into_iter();
+        reached
+            .map(|number| self.stage(number).name.clone())
+            .collect()
     }
 
     /// The stage that writes a path, or a directory that holds it.
     pub fn writer(&self, path: &RelPath) -> Option<&Stage> {
         let (_, out) = self.outs.holding(path)?;
-        self.stages.get(&out.stage)
+        Some(self.stage(out.stage))
     }
 
     /// Whether a stage writes a path, a directory that holds it, or something in it.
@@ -198,14 +229,18 @@ impl Graph {
         path: &DepPath,
         tracked: &Places<()>,
     ) -> Option<(String, String)> {
-        let others = self.outs.iter().filter(|(_, out)| out.stage != stage.name);
+        let writer = |out: &Out| &self.stage(out.stage).name;
+        let others = self
+            .outs
+            .iter()
+            .filter(|(_, out)| *writer(out) != stage.name);
         let known = others.map(|(path, _)| path);
         let known = known.chain(tracked.iter().map(|(path, ())| path));
         let found = closest_path(path.as_str(), known)?;
         let written = self.outs.iter().find(|(path, _)| *path == found);
         let who = written.map_or_else(
             || "tracked by esker".to_owned(),
-            |(_, out)| format!("written by `{}`", out.stage),
+            |(_, out)| format!("written by `{}`", writer(out)),
         );
         Some((found.to_owned(), who))
     }
@@ -217,26 +252,26 @@ impl Graph {
     }
 }
 
-/// The stage of this name, or all cells of the one with a matrix.
-fn group<'a, T>(
-    stages: &'a BTreeMap<String, T>,
-    name: &str,
-) -> impl Iterator<Item = (&'a String, &'a T)> {
+/// The numbers of the stage of this name, or of all cells of the one with a matrix.
+fn group<T>(stages: &LiteMap<String, T>, name: &str) -> impl Iterator<Item = usize> {
+    let own = stages.find_index(name).ok();
     let cells = format!("{name}@");
-    let own = stages.get_key_value(name).into_iter();
-    let others = stages.range(cells.clone()..);
-    own.chain(others.take_while(move |(found, _)| found.starts_with(&cells)))
+    let begin = stages.find_index(&cells).unwrap_or_else(|next| next);
+    let cells = stages.as_slice()[begin..]
+        .iter()
+        .take_while(|(found, _)| found.starts_with(&cells));
+    own.into_iter().chain(begin..begin + cells.count())
 }
 
 /// All names that stages go by: their own, and those of matrices.
-fn names<T>(stages: &BTreeMap<String, T>) -> impl Iterator<Item = &str> + Clone {
-    let own = stages.keys().map(String::as_str);
+fn names<T>(stages: &LiteMap<String, T>) -> impl Iterator<Item = &str> + Clone {
+    let own = stages.as_slice().iter().map(|(name, _)| name.as_str());
     let matrices = own.clone().filter_map(|name| name.split_once('@'));
     own.chain(matrices.map(|(name, _)| name))
 }
 
 /// Checks that every `@stage` and every `needs` names a stage.
-fn check_references(specs: &BTreeMap<String, Arc<StageSpec>>) -> Result<()> {
+fn check_references(specs: &Specs) -> Result<()> {
     for (stage, spec) in specs {
         let by_data = spec.deps.iter().filter_map(|dep| match &dep.target {
             DepTarget::Stage(name) => Some((name, &dep.at)),
@@ -258,10 +293,11 @@ fn check_references(specs: &BTreeMap<String, Arc<StageSpec>>) -> Result<()> {
 }
 
 /// Gives every output to its stage; two that overlap are an error, told in the order of the file.
-fn claim_outs(specs: &BTreeMap<String, Arc<StageSpec>>) -> Result<Places<Out>> {
-    let mut claims: Vec<_> = specs
-        .iter()
-        .flat_map(|(stage, spec)| spec.outs.iter().map(move |out| (stage, out)))
+fn claim_outs(specs: &Specs) -> Result<Places<Out>> {
+    let specs = specs.as_slice();
+    let all = specs.iter().enumerate();
+    let mut claims: Vec<_> = all
+        .flat_map(|(stage, (_, spec))| spec.outs.iter().map(move |out| (stage, out)))
         .collect();
     claims.sort_by_key(|(_, out)| out.at.begin());
     let mut outs: Places<Out> = Places::new();
@@ -269,16 +305,16 @@ fn claim_outs(specs: &BTreeMap<String, Arc<StageSpec>>) -> Result<Places<Out>> {
         if let Some((path, first)) = outs.overlapping(&out.path) {
             let at = Box::new(first.at.clone());
             return Err(Error::OverlappingOuts {
-                first: (first.stage.clone(), path.to_owned(), at),
+                first: (specs[first.stage].0.clone(), path.to_owned(), at),
                 second: (
-                    stage.clone(),
+                    specs[stage].0.clone(),
                     out.path.to_string(),
                     Box::new(out.at.clone()),
                 ),
             });
         }
         let claim = Out {
-            stage: stage.clone(),
+            stage,
             at: out.at.clone(),
         };
         outs.insert(&out.path, claim);
@@ -286,7 +322,7 @@ fn claim_outs(specs: &BTreeMap<String, Arc<StageSpec>>) -> Result<Places<Out>> {
     Ok(outs)
 }
 
-fn check_tracked(specs: &BTreeMap<String, Arc<StageSpec>>, tracked: &Places<()>) -> Result<()> {
+fn check_tracked(specs: &Specs, tracked: &Places<()>) -> Result<()> {
     for (stage, spec) in specs {
         let clash = |path| tracked.overlapping(path).is_some();
         if let Some(out) = spec.outs.iter().find(|out| clash(&out.path)) {
@@ -302,13 +338,14 @@ fn check_tracked(specs: &BTreeMap<String, Arc<StageSpec>>, tracked: &Places<()>)
 
 /// What a stage reads, `@stage` replaced by what that stage writes. All references must be checked
 /// already.
-fn deps(spec: &StageSpec, specs: &BTreeMap<String, Arc<StageSpec>>) -> Vec<DepPath> {
+fn deps(spec: &StageSpec, specs: &Specs) -> Vec<DepPath> {
     let mut deps = BTreeSet::new();
     for dep in &spec.deps {
         match &dep.target {
             DepTarget::Path(path) => deps.extend([path.clone()]),
             DepTarget::Stage(other) => {
-                let outs = group(specs, other).flat_map(|(_, spec)| &spec.outs);
+                let all = specs.as_slice();
+                let outs = group(specs, other).flat_map(|number| &all[number].1.outs);
                 deps.extend(outs.map(|out| DepPath::from(out.path.clone())));
             }
         }
@@ -318,21 +355,19 @@ fn deps(spec: &StageSpec, specs: &BTreeMap<String, Arc<StageSpec>>) -> Vec<DepPa
 
 /// The stages that must come before: those it names, and those that write what it reads, a
 /// directory around it, or something inside it. A stage that reads its own output needs itself.
-fn needed_by(
-    stage: &Stage,
-    stages: &BTreeMap<String, Stage>,
-    outs: &Places<Out>,
-) -> BTreeSet<String> {
+fn needed_by(stage: &Stage, stages: &LiteMap<String, Stage>, outs: &Places<Out>) -> Vec<usize> {
     let by_data = stage.spec.deps.iter().filter_map(|dep| match &dep.target {
         DepTarget::Stage(name) => Some(name),
         DepTarget::Path(_) => None,
     });
     let by_order = stage.spec.needs.iter().map(|(name, _)| name);
     let named = by_data.chain(by_order).flat_map(|name| group(stages, name));
-    let mut needed: BTreeSet<String> = named.map(|(name, _)| name.clone()).collect();
+    let mut needed: Vec<usize> = named.collect();
     for dep in &stage.deps {
-        needed.extend(writers(dep, outs).into_iter().map(|out| out.stage.clone()));
+        needed.extend(writers(dep, outs).into_iter().map(|out| out.stage));
     }
+    needed.sort_unstable();
+    needed.dedup();
     needed
 }
 

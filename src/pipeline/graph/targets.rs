@@ -15,7 +15,7 @@ impl Graph {
         if let Some(path) = path.filter(|_| found.is_empty()) {
             let writers = self.outs.holding(path).into_iter();
             let writers = writers.chain(self.outs.below(path));
-            found.extend(writers.map(|(_, out)| out.stage.clone()));
+            found.extend(writers.map(|(_, out)| self.stage(out.stage).name.clone()));
         }
         if found.is_empty() {
             found.extend(self.matching(text, path));
@@ -34,10 +34,10 @@ impl Graph {
         if self.stages.contains_key(text) {
             return [text.to_owned()].into();
         }
-        let cells = format!("{text}@");
-        let names = self.stages.range(cells.clone()..).map(|(name, _)| name);
-        let names = names.take_while(|name| name.starts_with(&cells));
-        names.cloned().collect()
+        let numbers = super::group(&self.stages, text);
+        numbers
+            .map(|number| self.stage(number).name.clone())
+            .collect()
     }
 
     fn matching(&self, text: &str, path: Option<&RelPath>) -> BTreeSet<String> {
@@ -52,7 +52,7 @@ impl Graph {
         if let Some(Ok(pattern)) = path.map(|path| Patterns::new([path.as_str()])) {
             let matches = |out: &str| RelPath::parse(out).is_ok_and(|path| pattern.matches(&path));
             let outs = self.outs.iter().filter(|(path, _)| matches(path));
-            found.extend(outs.map(|(_, out)| out.stage.clone()));
+            found.extend(outs.map(|(_, out)| self.stage(out.stage).name.clone()));
         }
         found
     }

@@ -250,7 +250,7 @@ env = { AUTH = "Bearer ${{ env.HF_TOKEN }}" }
     );
     assert_eq!(spec.env["AUTH"], "Bearer ${{ env.HF_TOKEN }}");
     let graph = crate::pipeline::Graph::build(stages, &[]).unwrap();
-    let stage = &graph.stages()["a"];
+    let stage = graph.known("a");
     let text = &spec.cmd.scripts()[0];
     let var = |name: &str| (name == "HF_TOKEN").then(|| "s3cr${{ x".to_owned());
     let filled = fill_passed(stage, text, &var).unwrap();

@@ -104,14 +104,17 @@ impl Scheduler {
     /// Plans these stages of a graph; stages outside `wanted` count as settled. At least one job
     /// may always run.
     pub fn new(graph: &Graph, wanted: &BTreeSet<String>, jobs: usize, keep_going: bool) -> Self {
-        let mut names = graph.order();
-        names.retain(|name| wanted.contains(name));
+        let names = graph.in_order().map(|stage| &stage.name);
+        let names: Vec<String> = names
+            .filter(|name| wanted.contains(*name))
+            .cloned()
+            .collect();
         let numbers: BTreeMap<String, usize> = names.iter().cloned().zip(0..).collect();
         let mut missing = vec![0; names.len()];
         let mut downstream = vec![Vec::new(); names.len()];
         for (number, name) in names.iter().enumerate() {
             for needed in graph.upstream(name) {
-                if let Some(needed) = numbers.get(needed) {
+                if let Some(needed) = numbers.get(&needed.name) {
                     downstream[*needed].push(number);
                     missing[number] += 1;
                 }
