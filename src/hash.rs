@@ -46,7 +46,16 @@ impl Digest {
 
     /// Hashes bytes of one kind, apart from equal bytes of every other kind.
     pub fn derive(context: Context, bytes: &[u8]) -> Self {
-        Self(blake3::derive_key(context.as_str(), bytes))
+        Self::derive_all(context, &[bytes])
+    }
+
+    /// The same of bytes that lie in several places.
+    pub fn derive_all(context: Context, parts: &[&[u8]]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key(context.as_str());
+        for part in parts {
+            hasher.update(part);
+        }
+        Self(*hasher.finalize().as_bytes())
     }
 
     /// The 32 bytes.

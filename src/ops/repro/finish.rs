@@ -126,6 +126,7 @@ impl Repro<'_> {
         self.site.store.settle()?;
         record.unstored = stage.unstored();
         record.run = record.run_line(&stage.name);
+        record.mixed = false;
         self.record(stage, record, &found)
     }
 

@@ -20,7 +20,7 @@ pub fn assess(stage: &Stage, facts: &Facts, recorded: Option<&StageRecord>) -> V
     let mut comparison = Comparison::with(recorded);
     walk(stage, facts, &mut |part| comparison.take(part));
     let mut reasons = comparison.finish();
-    if recorded.run != recorded.run_line(&stage.name) {
+    if recorded.mixed {
         reasons.push(Reason::new(ReasonKind::Combination));
     }
     if stage.spec.always || is_bare(stage, facts) {

@@ -174,7 +174,7 @@ const CHANGES: [(Change, &str); 16] = [
         "model missing",
     ),
     (
-        |_, _, recorded| recorded.run = "0123456789abcdef".to_owned(),
+        |_, _, recorded| recorded.mixed = true,
         "never ran in this combination",
     ),
 ];
@@ -217,6 +217,7 @@ fn reasons_stand_in_one_order() {
     facts.outs.insert(rel("other"), None);
     let mut recorded = recorded();
     recorded.outs.insert(rel("other"), file("other"));
+    recorded.mixed = true;
     let expected = [
         "cmd changed",
         "wdir . → src",
@@ -293,7 +294,7 @@ fn frozen_stages_look_at_outputs_only() {
     let mut facts = facts();
     facts.deps.insert(dep("data"), None);
     let mut recorded = recorded();
-    recorded.run = "0123456789abcdef".to_owned();
+    recorded.mixed = true;
     assert_eq!(said(&stage, &facts, &recorded), [""; 0]);
     facts.outs.insert(rel("model"), None);
     assert_eq!(said(&stage, &facts, &recorded), ["model missing"]);
@@ -726,7 +727,7 @@ proptest! {
         let mut recorded = now.mixed(&other, &parts).record();
         recorded.adopted = adopted;
         if forged {
-            recorded.run = "0123456789abcdef".to_owned();
+            recorded.mixed = true;
         }
 
         let would = stage.record(&facts, recorded.outs.clone(), recorded.metrics.clone());

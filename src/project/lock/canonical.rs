@@ -11,7 +11,7 @@ use litemap::LiteMap;
 
 use super::read::{is_stage_name, to_value};
 use super::write::HEAD;
-use super::{DepHash, Lock, Recorded, StageRecord};
+use super::{DepHash, Lock, Recorded, StageRecord, run_line};
 use crate::path::{DepPath, RelPath};
 use crate::project::manifest::Command;
 use crate::value::{Leaves, Value, unquote_prefix};
@@ -26,14 +26,18 @@ pub(super) fn parse(text: &str) -> Option<Lock> {
         let path = RelPath::parse(&whole(name, key)?).ok()?;
         insert(&mut lock.data, path, lines.recorded()?)?;
     }
-    while let Some(header) = lines.header(["stage."]) {
+    let mut stages: Vec<(String, StageRecord)> = Vec::new();
+    while let Some(block) = lines.rest.strip_prefix('\n') {
+        let header = lines.header(["stage."])?;
         let name = whole(header, key)?;
-        if !is_stage_name(&name) {
+        let follows = stages.last().is_none_or(|(last, _)| **last < *name);
+        if !follows || !is_stage_name(&name) {
             return None;
         }
-        let record = lines.stage(header)?;
-        insert(&mut lock.stages, name.into_owned(), record)?;
+        stages.push((name.into_owned(), lines.stage(header, block)?));
     }
+    // They are in order, so that the nodes of the map come out full.
+    lock.stages = stages.into_iter().collect();
     lines.rest.is_empty().then_some(lock)
 }
 
@@ -79,8 +83,10 @@ impl<'t> Lines<'t> {
         Some(Some(value))
     }
 
-    /// The block of the stage whose header says so.
-    fn stage(&mut self, header: &str) -> Option<StageRecord> {
+    /// The block of the stage whose header says so, and was the beginning of `block`. What the run
+    /// line binds together stands in the text as it would be written to be hashed: all before it,
+    /// and all from the tables up to the metrics.
+    fn stage(&mut self, header: &str, block: &'t str) -> Option<StageRecord> {
         let mut record = StageRecord {
             cmd: self.command()?,
             ..StageRecord::default()
@@ -88,14 +94,24 @@ impl<'t> Lines<'t> {
         if let Some(wdir) = self.value_if("wdir")? {
             record.wdir = Some(RelPath::parse(&whole(wdir, string)?).ok()?.to_string());
         }
+        let head = self.read_of(block);
         record.run = whole(self.value("run")?, string)?.into_owned();
         let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         if record.run.len() != 16 || !record.run.bytes().all(digit) {
             return None;
         }
         record.adopted = self.truth("adopted")?;
+        let tables = self.rest;
         self.tables(header, &mut record)?;
+        let tables = self.read_of(tables);
+        record.mixed = record.run != run_line(&[head.as_bytes(), tables.as_bytes()]);
+        self.metrics(header, &mut record)?;
         Some(record)
+    }
+
+    /// What of a text that reaches to the end is read by now.
+    fn read_of(&self, text: &'t str) -> &'t str {
+        &text[..text.len() - self.rest.len()]
     }
 
     fn command(&mut self) -> Option<Command> {
@@ -118,7 +134,7 @@ impl<'t> Lines<'t> {
         }
     }
 
-    /// The tables of a stage, in their order.
+    /// The tables of a stage but for its metrics, in their order.
     fn tables(&mut self, header: &str, record: &mut StageRecord) -> Option<()> {
         if let Some(rest) = self.header(["stage.", header, ".deps"]) {
             self.entries(rest, |key, value| {
@@ -148,6 +164,10 @@ impl<'t> Lines<'t> {
                 Some(_) => return None,
             }
         }
+        Some(())
+    }
+
+    fn metrics(&mut self, header: &str, record: &mut StageRecord) -> Option<()> {
         while let Some(name) = self.header(["stage.", header, ".metrics."]) {
             let file = RelPath::parse(&whole(name, key)?).ok()?;
             let leaves = self.leaves()?;

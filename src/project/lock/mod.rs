@@ -72,6 +72,9 @@ pub struct StageRecord {
     /// The run line: binds the rest of the block together. A lock is readable only with 16
     /// hexadecimal digits here, as [`StageRecord::run_line`] gives them.
     pub run: String,
+    /// Whether, as it was read, `run` did not bind the rest together: git has merged lines of two
+    /// blocks into one. What esker makes is never so.
+    pub mixed: bool,
     /// Whether the outputs were adopted by `commit` instead of written by a run.
     pub adopted: bool,
     /// What it read.
@@ -86,6 +89,11 @@ pub struct StageRecord {
     pub unstored: BTreeSet<RelPath>,
     /// Numbers of the metrics files it wrote, by file. A file without numbers is not written.
     pub metrics: LiteMap<RelPath, Leaves>,
+}
+
+/// The run line of the bytes that it binds together.
+fn run_line(parts: &[&[u8]]) -> String {
+    Digest::derive_all(Context::Run, parts).short(16)
 }
 
 impl std::fmt::Display for DepHash {
@@ -156,7 +164,7 @@ impl StageRecord {
     /// of the block's bytes without `run`, `adopted` and metrics.
     pub fn run_line(&self, name: &str) -> String {
         let text = write::stage_text(name, self, write::Scope::RunLine);
-        Digest::derive(Context::Run, text.as_bytes()).short(16)
+        run_line(&[text.as_bytes()])
     }
 
     /// The key of the run cache: what went in, under no name, with the paths that come out.

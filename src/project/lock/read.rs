@@ -113,7 +113,9 @@ impl Reader<'_> {
             if !is_stage_name(name) {
                 return Err(self.at_key(field, format!("`{}` is no stage", name.escape_debug())));
             }
-            stages.insert(name.to_owned(), self.stage(field)?);
+            let mut record = self.stage(field)?;
+            record.mixed = record.run != record.run_line(name);
+            stages.insert(name.to_owned(), record);
         }
         Ok(stages)
     }

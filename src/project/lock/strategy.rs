@@ -9,11 +9,16 @@ use crate::path::{DepPath, RelPath};
 use crate::project::manifest::Command;
 use crate::value::{Leaves, Value, strategy};
 
-/// Any lock that can be recorded.
+/// Any lock that can be recorded, with most blocks mixed.
 pub(crate) fn lock() -> impl Strategy<Value = Lock> {
     let data = btree_map(rel_path(), recorded(), 0..4);
     let stages = btree_map("[A-Za-z0-9_][a-z0-9_-]{0,3}(@[a-z.]{1,3})?", stage(), 0..4);
-    (data, stages).prop_map(|(data, stages)| Lock { data, stages })
+    (data, stages).prop_map(|(data, mut stages)| {
+        for (name, record) in &mut stages {
+            record.mixed = record.run != record.run_line(name);
+        }
+        Lock { data, stages }
+    })
 }
 
 /// Any stage, with the `run` line of some other.
@@ -36,6 +41,7 @@ pub(crate) fn stage() -> impl Strategy<Value = StageRecord> {
             cmd,
             wdir,
             run,
+            mixed: false,
             adopted,
             deps: deps.into_iter().collect(),
             env: env.into_iter().collect(),

@@ -208,6 +208,7 @@ fn recorded_lock() -> impl Strategy<Value = Lock> {
             record.metrics.clear();
             record.adopted = false;
             record.run = record.run_line(name);
+            record.mixed = false;
         }
         lock
     })
