@@ -38,6 +38,7 @@ pub fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     fail_points::arm();
     let result = run(&cli, &ui);
+    ui.say_now();
     #[cfg(feature = "failpoints")]
     fail_points::tell();
     let exit = match result {

@@ -56,6 +56,7 @@ impl Progress for Teller {
         match event {
             Event::Started { work, files, bytes } => {
                 state.start(work, files, bytes);
+                self.ui.say_now();
                 self.show(&mut state);
             }
             Event::Advanced { files, bytes } => {
@@ -85,7 +86,11 @@ impl Progress for Teller {
                 stderr,
             } => self.output(&state, stage, line, stderr),
             Event::StageFinished { stage, outcome } => {
-                self.say(&state, &self.finished(stage, outcome));
+                let line = self.finished(stage, outcome);
+                match outcome {
+                    StageOutcome::Unchanged => state.aside(|| self.ui.say_soon(&line)),
+                    _ => self.say(&state, &line),
+                }
             }
         }
     }

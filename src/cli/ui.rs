@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
@@ -27,7 +28,18 @@ pub(crate) struct Ui {
     part: Option<Arc<Part>>,
     /// Whether a part was begun on stdout and on stderr.
     begun: Arc<[AtomicBool; 2]>,
+    soon: Arc<Mutex<Soon>>,
 }
+
+/// Lines for stderr that need not be written one by one.
+#[derive(Debug, Default)]
+struct Soon {
+    lines: String,
+    since: Option<Instant>,
+}
+
+/// How long a line may wait for others.
+const SOON: Duration = Duration::from_millis(50);
 
 /// One project's part of an answer about several.
 #[derive(Debug)]
@@ -90,6 +102,7 @@ impl Ui {
             one_screen: screen && terminal,
             part: None,
             begun: Arc::default(),
+            soon: Arc::default(),
         }
     }
 
@@ -102,6 +115,7 @@ impl Ui {
         };
         Self {
             part: Some(Arc::new(part)),
+            soon: Arc::default(),
             ..self.clone()
         }
     }
@@ -117,9 +131,15 @@ impl Ui {
         Some(answer)
     }
 
+    /// What comes before anything that is written: the lines that wait, and the name of a part.
+    fn begin(&self, stream: Stream) -> io::Result<()> {
+        self.say_now();
+        self.name_part(stream)
+    }
+
     /// Names the project of a part before the first that is said of it on a stream, or on both if
     /// they are one terminal.
-    fn begin(&self, stream: Stream) -> io::Result<()> {
+    fn name_part(&self, stream: Stream) -> io::Result<()> {
         let Some(part) = self.part.as_deref().filter(|_| !self.json) else {
             return Ok(());
         };
@@ -210,6 +230,32 @@ impl Ui {
     pub(crate) fn say(&self, line: &str) {
         if !self.quiet && !self.json {
             self.tell(line);
+        }
+    }
+
+    /// The same, of which there may be thousands at once: they are written together.
+    pub(crate) fn say_soon(&self, line: &str) {
+        if self.quiet || self.json {
+            return;
+        }
+        let mut soon = self.soon.lock().unwrap_or_else(PoisonError::into_inner);
+        soon.lines.push_str(&harmless(line));
+        soon.lines.push('\n');
+        let since = *soon.since.get_or_insert_with(Instant::now);
+        drop(soon);
+        if since.elapsed() > SOON {
+            self.say_now();
+        }
+    }
+
+    /// Writes the lines that wait.
+    pub(crate) fn say_now(&self) {
+        let mut soon = self.soon.lock().unwrap_or_else(PoisonError::into_inner);
+        let Soon { lines, .. } = std::mem::take(&mut *soon);
+        if !lines.is_empty() {
+            // A closed stderr leaves nobody to tell.
+            let named = self.name_part(Stream::Err);
+            let _ = named.and_then(|()| io::stderr().lock().write_all(lines.as_bytes()));
         }
     }
 
