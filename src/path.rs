@@ -13,6 +13,7 @@ mod pattern;
 pub use filter::Filter;
 pub use pattern::Pattern;
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -155,6 +156,12 @@ impl RelPath {
     /// Where it lies on disk.
     pub fn to_path(&self, root: &Path) -> PathBuf {
         root.join(&*self.0)
+    }
+}
+
+impl Borrow<str> for RelPath {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn stored(lock: &Lock) -> BTreeMap<RelPath, &Recorded> {
     let stages = lock.stages.values();
     let outs = stages.flat_map(|stage| {
         let outs = stage.outs.iter();
-        outs.filter(|(path, _)| !stage.unstored.contains(path))
+        outs.filter(|(path, _)| !stage.unstored.contains(*path))
     });
     data.chain(outs)
         .map(|(path, recorded)| (path.clone(), recorded))

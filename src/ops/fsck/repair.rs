@@ -50,7 +50,7 @@ fn listings_from_workspace(site: &Site<'_>, needs: &[Need], problems: &Problems)
     let dirs: BTreeSet<&RelPath> = needs
         .iter()
         .map(|need| &need.path)
-        .filter(|path| bad.iter().any(|problem| problem.needed_by.contains(path)))
+        .filter(|path| bad.iter().any(|problem| problem.needed_by.contains(*path)))
         .collect();
     let mut index = site.index();
     for dir in dirs {

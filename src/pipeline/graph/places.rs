@@ -7,7 +7,7 @@ use crate::path::RelPath;
 
 /// Values by path.
 #[derive(Clone, Debug)]
-pub(super) struct Places<T>(BTreeMap<String, T>);
+pub(super) struct Places<T>(BTreeMap<RelPath, T>);
 
 impl<T> Places<T> {
     /// Nothing anywhere.
@@ -17,7 +17,7 @@ impl<T> Places<T> {
 
     /// Puts a value at a path.
     pub(super) fn insert(&mut self, path: &RelPath, value: T) {
-        self.0.insert(path.as_str().to_owned(), value);
+        self.0.insert(path.clone(), value);
     }
 
     /// What is at the path, or else at the nearest directory above it.
@@ -25,7 +25,7 @@ impl<T> Places<T> {
         let mut text = path.as_str();
         loop {
             if let Some((key, value)) = self.0.get_key_value(text) {
-                return Some((key, value));
+                return Some((key.as_str(), value));
             }
             text = text.rsplit_once('/')?.0;
         }
@@ -37,7 +37,7 @@ impl<T> Places<T> {
         let from = (Bound::Included(prefix.as_str()), Bound::Unbounded);
         self.0
             .range::<str, _>(from)
-            .take_while(move |(key, _)| key.starts_with(&prefix))
+            .take_while(move |(key, _)| key.as_str().starts_with(&prefix))
             .map(|(key, value)| (key.as_str(), value))
     }
 
