@@ -31,7 +31,8 @@ use crate::hash::BlobId;
 use crate::path::RelPath;
 use crate::tree::{Entry, Summary};
 
-/// A file of changes that would be larger is not written; the whole index is, once more.
+/// A file of changes that would be larger than this, or than a quarter of the index, is not written: the
+/// whole index is, once more.
 const MAX_DELTA: usize = 128 << 10;
 /// So many changes are worked into the bytes of the index, where they take half of the memory.
 const MANY_CHANGES: usize = 1 << 17;
@@ -145,7 +146,8 @@ impl Index {
             return Ok(());
         }
         let n_bytes = records::n_delta_bytes(&self.changes, &self.seals);
-        if !self.is_new && n_bytes <= MAX_DELTA && n_bytes < self.saved.n_bytes() {
+        let is_small = n_bytes <= MAX_DELTA.min(self.saved.n_bytes() / 4);
+        if !self.is_new && is_small {
             let delta = records::delta(&self.saved, &self.changes, &self.seals);
             write(&delta_of(path), delta.bytes())?;
         } else {
