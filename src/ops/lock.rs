@@ -1,9 +1,9 @@
 //! `lock --check` and `lock --resolve`: the record by itself, without data, store or network.
 
 use std::collections::BTreeMap;
+use std::mem::ManuallyDrop;
 
 use super::facts::read_values;
-use super::record::Record;
 use super::standing::standings;
 use super::status::{ReasonReport, StageState, StageStatus};
 use super::{Result, Site, Standing, World, content};
@@ -47,12 +47,13 @@ pub struct ResolveReport {
 /// Compares the lock with all that git holds. What is absent counts as recorded. A remote, if one is
 /// named (an empty name is the default), must hold all that the lock names.
 pub fn lock_check(world: &World<'_>, remote: Option<&str>) -> Result<LockCheckReport> {
-    let (site, Record { lock, .. }) = Site::open_with_record(world)?;
-    let graph = site.graph(&lock)?;
+    let (site, record) = Site::open_with_record(world)?;
+    let lock = &record.lock;
+    let graph = ManuallyDrop::new(site.graph(lock)?);
     let mut known = Known {
         site: &site,
         index: site.index(),
-        stored: content::stored(&lock),
+        stored: content::stored(lock),
         passed: Passed::default(),
         params: BTreeMap::new(),
     };
@@ -87,7 +88,7 @@ pub fn lock_check(world: &World<'_>, remote: Option<&str>) -> Result<LockCheckRe
     let _ = known.index.save(&site.layout.index());
     let (remote, mut missing) = match remote {
         Some(name) => {
-            let (name, standings) = standings(&site, name, &lock)?;
+            let (name, standings) = standings(&site, name, lock)?;
             (Some(name), standings)
         }
         None => (None, BTreeMap::new()),

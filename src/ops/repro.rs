@@ -15,6 +15,7 @@ pub use lint::{Warning, WarningKind};
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::{ManuallyDrop, forget};
 use std::time::{Duration, Instant};
 
 use super::facts::{Observer, fill_absent};
@@ -190,13 +191,13 @@ pub fn repro(world: &World<'_>, options: &ReproOptions) -> Result<ReproReport> {
     let set = set_params(&site, &options.set)?;
     if !set.is_empty() {
         // That may have waited for an esker that recorded something.
-        record = site.record()?;
+        record = ManuallyDrop::new(site.record()?);
     }
-    let graph = site.graph(&record.lock)?;
+    let graph = ManuallyDrop::new(site.graph(&record.lock)?);
     let wanted = wanted(&site, &graph, options)?;
     refuse_ignored(&site, &graph, &wanted)?;
     let before = super::metrics::recorded(&record.lock);
-    let mut repro = Repro::new(&site, &graph, record, options);
+    let mut repro = Repro::new(&site, &graph, ManuallyDrop::into_inner(record), options);
     repro.check_inputs(&wanted)?;
     let jobs = options.jobs.or(site.config.jobs).unwrap_or(1).max(1);
     world.progress.event(Event::Planned {
@@ -216,6 +217,7 @@ pub fn repro(world: &World<'_>, options: &ReproOptions) -> Result<ReproReport> {
     let recorded = repro.report.recorded();
     if recorded {
         site.tend_store();
+        site.sweep();
     }
     let in_git = match recorded || repro.report.failed() {
         true => site.git.tracked_below("")?.into_iter().collect(),
@@ -232,6 +234,8 @@ pub fn repro(world: &World<'_>, options: &ReproOptions) -> Result<ReproReport> {
     if recorded {
         report.to_commit = to_commit(&site, &graph, &repro.lock, &in_git)?;
     }
+    // As [`Site::open_with_record`] has it.
+    forget(repro.lock);
     Ok(report)
 }
 
@@ -374,7 +378,6 @@ impl<'s> Repro<'s> {
     fn tidy(&self) -> Result<()> {
         let _guard = self.site.record_guard()?;
         self.site.prepare_store()?;
-        self.site.sweep();
         super::undo::expire_old(self.site)?;
         Ok(())
     }

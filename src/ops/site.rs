@@ -1,6 +1,7 @@
 //! The project that a verb works on, as it was found.
 
 use std::collections::BTreeMap;
+use std::mem::ManuallyDrop;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -94,15 +95,18 @@ impl<'w> Site<'w> {
         Self::at(world, Place::find(world)?)
     }
 
-    /// The same, and what is recorded: both are read at the same time.
-    pub(super) fn open_with_record(world: &'w World<'w>) -> Result<(Self, Record)> {
+    /// The same, and what is recorded: both are read at the same time. Neither is ever freed: it
+    /// would take longer than much of what is done with them, right before the process ends.
+    pub(super) fn open_with_record(
+        world: &'w World<'w>,
+    ) -> Result<(ManuallyDrop<Self>, ManuallyDrop<Record>)> {
         let place = Place::find(world)?;
         let lock = place.root.join(LOCK);
         std::thread::scope(|scope| {
             let record = scope.spawn(|| Record::read(&lock));
             let site = Self::at(world, place);
             let record = record.join().unwrap_or_else(|panic| resume_unwind(panic));
-            Ok((site?, record?))
+            Ok((ManuallyDrop::new(site?), ManuallyDrop::new(record?)))
         })
     }
 

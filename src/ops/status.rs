@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
 use super::content;
@@ -214,32 +215,33 @@ pub struct WhyReport {
 
 /// Compares everything, or what the targets narrow it down to.
 pub fn status(world: &World<'_>, options: &StatusOptions) -> Result<StatusReport> {
-    let (site, Record { lock, bytes, .. }) = Site::open_with_record(world)?;
-    let graph = site.graph(&lock)?;
-    let chosen = Chosen::new(&site, &lock, &graph, options)?;
-    let head = head_lock(&site, &lock, &bytes)?;
-    let mut observer = Observer::new(&site, &lock, &graph);
+    let (site, record) = Site::open_with_record(world)?;
+    let Record { lock, bytes, .. } = &*record;
+    let graph = ManuallyDrop::new(site.graph(lock)?);
+    let chosen = Chosen::new(&site, lock, &graph, options)?;
+    let head = head_lock(&site, lock, bytes)?;
+    let mut observer = Observer::new(&site, lock, &graph);
     let sides = Sides {
         site: &site,
-        lock: &lock,
+        lock: lock,
         head: content::stored(&head),
         ask_store: options.store,
     };
     let mut data = Vec::new();
-    for (path, recorded) in content::stored(&lock) {
+    for (path, recorded) in content::stored(lock) {
         if chosen.has_path(&path) {
             let mut status = sides.status(&mut observer, path, recorded)?;
             chosen.narrow(&mut status);
             data.push(status);
         }
     }
-    data.extend(only_in_head(&head, &lock, &chosen));
+    data.extend(only_in_head(&head, lock, &chosen));
     data.sort_by(|a, b| a.path.cmp(&b.path));
     let remote = match &options.remote {
-        Some(name) => Some(ask_remote(&site, name, &lock, &mut data)?),
+        Some(name) => Some(ask_remote(&site, name, lock, &mut data)?),
         None => None,
     };
-    let mut stages = stage_statuses(&mut observer, &lock, &graph)?;
+    let mut stages = stage_statuses(&mut observer, lock, &graph)?;
     stages.retain(|stage| chosen.has_stage(&stage.name));
     observer.save_index();
     let data_clean = |status: &DataStatus| {
@@ -253,7 +255,7 @@ pub fn status(world: &World<'_>, options: &StatusOptions) -> Result<StatusReport
         stages,
         edited: observer.edited,
         untracked: match options.untracked {
-            true => Some(untracked(&site, &lock, &graph, &chosen)?),
+            true => Some(untracked(&site, lock, &graph, &chosen)?),
             false => None,
         },
         remote,
