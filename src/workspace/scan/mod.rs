@@ -16,7 +16,7 @@ use self::read::OnDisk;
 use self::walk::{Walk, Walked};
 use super::index::Known;
 use super::{Error, FoundDir, Index, Result, has_tree, link, node_of};
-use crate::fs::{self, Metadata, Stat};
+use crate::fs::{self, Kind, Metadata, OpenDir, Stat};
 use crate::hash::{BlobId, ObjectKind, TreeId};
 use crate::path::{DepPath, RelPath};
 use crate::progress::{Event, Interrupt, Progress};
@@ -81,12 +81,32 @@ pub struct Scanner<'a> {
 /// Directories on the way to what was scanned that neither lead outside nor are projects of their own:
 /// for those who scan many paths of a few directories while nothing moves them.
 #[derive(Debug, Default)]
-pub struct Passed(BTreeSet<RelPath>);
+pub struct Passed {
+    dirs: BTreeSet<RelPath>,
+    /// The project's directory: the system need not walk there for every path.
+    root: Option<OpenDir>,
+}
 
 impl Passed {
     /// Forgets all: something moved.
     pub fn clear(&mut self) {
-        self.0.clear();
+        self.dirs.clear();
+    }
+
+    fn stat(&mut self, root: &Path, path: &RelPath) -> Result<Option<Stat>> {
+        if self.root.is_none() {
+            self.root = Some(OpenDir::open(root)?);
+        }
+        let root = self.root.as_ref().expect("it was opened above");
+        Ok(root.stat(path.as_str().as_ref())?)
+    }
+
+    /// The directories above a path that were not come by yet. Who has come by one has come by all
+    /// that is above it.
+    fn new_above(&self, path: &RelPath) -> Vec<RelPath> {
+        let above = std::iter::successors(above(path.as_str()), |dir| above(dir));
+        let new = above.take_while(|dir| !self.dirs.contains(*dir)).count();
+        path.ancestors().take(new).collect()
     }
 }
 
@@ -98,15 +118,17 @@ impl Scanner<'_> {
         let Some((stat, target)) = locate(self.root, path, self.passed.as_deref_mut())? else {
             return Ok(Found::Missing);
         };
-        if stat.is_dir() {
-            return self.scan_dir(path, rules).map(Found::Dir);
+        match stat.kind {
+            Kind::Dir => self.scan_dir(path, rules).map(Found::Dir),
+            Kind::File => {
+                let path = DepPath::from(path.clone());
+                self.scan_file(OnDisk { path, target, stat })
+            }
+            _ => {
+                let (path, what) = (path.clone(), special_name(&stat));
+                Err(Error::Special { path, what })
+            }
         }
-        if !stat.is_file() {
-            let (path, what) = (path.clone(), special_name(&stat));
-            return Err(Error::Special { path, what });
-        }
-        let (path, stat) = (DepPath::from(path.clone()), Stat::from(&stat));
-        self.scan_file(OnDisk { path, target, stat })
     }
 
     /// Reads a dependency, which may lie beside the project (then: a plain file).
@@ -326,21 +348,31 @@ impl Scanner<'_> {
     }
 }
 
+fn above(path: &str) -> Option<&str> {
+    path.rsplit_once('/').map(|(above, _)| above)
+}
+
 /// The stat of what is at a path, and, where a link led to it, the file behind the link.
 fn locate(
     root: &Path,
     path: &RelPath,
     passed: Option<&mut Passed>,
-) -> Result<Option<(Metadata, Option<PathBuf>)>> {
-    let at = path.to_path(root);
-    let Some(stat) = fs::metadata(&at)? else {
+) -> Result<Option<(Stat, Option<PathBuf>)>> {
+    let mut nowhere = Passed::default();
+    let (passed, stat) = match passed {
+        Some(passed) => {
+            let stat = passed.stat(root, path)?;
+            (passed, stat)
+        }
+        None => {
+            let stat = fs::metadata(&path.to_path(root))?;
+            (&mut nowhere, stat.as_ref().map(Stat::from))
+        }
+    };
+    let Some(stat) = stat else {
         return Ok(None);
     };
-    let mut nowhere = Passed::default();
-    let passed = passed.unwrap_or(&mut nowhere);
-    // Who has come by a directory has come by all that is above it.
-    let new = path.ancestors().take_while(|dir| !passed.0.contains(dir));
-    let new: Vec<RelPath> = new.collect();
+    let new = passed.new_above(path);
     for dir in &new {
         let stat = fs::metadata(&dir.to_path(root))?;
         if stat.is_some_and(|stat| stat.is_symlink()) {
@@ -349,19 +381,20 @@ fn locate(
         }
         refuse_nested(root, dir)?;
     }
-    passed.0.extend(new);
-    if stat.is_dir() {
+    passed.dirs.extend(new);
+    if stat.kind == Kind::Dir {
         refuse_nested(root, path)?;
     }
-    if !stat.is_symlink() {
+    if stat.kind != Kind::Link {
         return Ok(Some((stat, None)));
     }
+    let at = path.to_path(root);
     if link::is_to_object(&at)? {
-        return Ok(link::object_stat(&at)?.map(|stat| (stat, None)));
+        return Ok(link::object_stat(&at)?.map(|stat| (Stat::from(&stat), None)));
     }
     let target = follow(root, path)?;
     match fs::metadata(&target)? {
-        Some(stat) if stat.is_file() => Ok(Some((stat, Some(target)))),
+        Some(stat) if stat.is_file() => Ok(Some((Stat::from(&stat), Some(target)))),
         _ => Err(Error::LinkNotFile {
             path: path.clone(),
             target: link_text(&at)?,
