@@ -10,6 +10,8 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=tests/process.sh
+source "$here/tests/process.sh"
 node=${ESKER_TEST_NODE:-$here/target/test-node}
 # The version that the tests have run with.
 readonly package=azurite version=3.35.0
@@ -79,6 +81,7 @@ start_server() {
     dir=$(cd "$dir" && pwd)
     stop_server "$dir"
     key=$(python3 -c 'import base64, secrets; print(base64.b64encode(secrets.token_bytes(32)).decode())')
+    : > "$dir/azurite.log"
     # Port 0: the kernel gives a free one. A report home is the default.
     AZURITE_ACCOUNTS="$account:$key" node --title="azurite $dir" "$node/node_modules/azurite/dist/src/blob/main.js" \
         --silent --disableTelemetry --inMemoryPersistence --skipApiVersionCheck --disableProductStyleUrl \
@@ -101,26 +104,13 @@ start_server() {
     write_env "$dir" "$endpoint/$account" "$key" $signatures
 }
 
-command_line() {
-    if [ -d /proc/self ]; then
-        tr '\0' ' ' 2> /dev/null < "/proc/$1/cmdline" || true
-    else
-        ps -o args= -p "$1" 2> /dev/null || true
-    fi
-}
-
 stop_server() {
     local dir=$1 pid
     [ -f "$dir/azurite.pid" ] || return 0
     pid=$(cat "$dir/azurite.pid")
     # The number may be somebody else's by now: ours has this directory in its title.
     if command_line "$pid" | grep -qF -- "azurite $dir"; then
-        kill -TERM "$pid" 2> /dev/null || true
-        for _ in $(seq 100); do
-            kill -0 "$pid" 2> /dev/null || break
-            sleep 0.1
-        done
-        kill -KILL "$pid" 2> /dev/null || true
+        end_process "$pid" TERM
     fi
     rm -f "$dir/azurite.pid" "$dir/env"
 }

