@@ -122,6 +122,15 @@ impl Failure {
     }
 }
 
+/// `None` if the object is not there.
+pub(super) fn or_absent<T>(answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(failure) if failure.kind() == Some(Kind::NoObject) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
 impl Status {
     /// Reads the text that `object_store` makes of such an answer.
     fn parse(text: &str) -> Option<Self> {

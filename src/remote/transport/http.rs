@@ -11,7 +11,7 @@ use object_store::path::Path as ObjectPath;
 use object_store::{ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 
 use super::driver::{Driver, Patience};
-use super::failure::{Failure, Kind, root_cause};
+use super::failure::{Failure, Kind, or_absent, root_cause};
 use super::wire::{STALL, Wire};
 use super::{Body, Listed, MAX_OBJECT_BYTES, Transport, Writing, check_key, too_large, too_short};
 use crate::remote::{Address, Error, Result};
@@ -100,11 +100,7 @@ impl Http {
     }
 
     fn or_absent<T>(&self, answer: Answer<T>) -> Result<Option<T>> {
-        match answer {
-            Ok(value) => Ok(Some(value)),
-            Err(failure) if failure.kind() == Some(Kind::NoObject) => Ok(None),
-            Err(failure) => Err(self.refuse(failure)),
-        }
+        or_absent(answer).map_err(|failure| self.refuse(failure))
     }
 
     fn refuse(&self, failure: Failure) -> Error {

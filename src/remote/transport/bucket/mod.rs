@@ -27,7 +27,7 @@ use object_store::{
 use self::budget::Budget;
 use super::credentials::Used;
 use super::driver::Driver;
-use super::failure::{Failure, Kind, Status, root_cause};
+use super::failure::{Failure, Kind, Status, or_absent, root_cause};
 use super::wire::{STALL, Wire};
 use super::{
     Body, Listed, MAX_OBJECT_BYTES, Transport, Writing, changed, check_key, check_prefix,
@@ -290,11 +290,7 @@ impl Bucket {
 
     /// `None` if the object is not there.
     fn or_absent<T>(&self, answer: std::result::Result<T, Failure>) -> Result<Option<T>> {
-        match answer {
-            Ok(value) => Ok(Some(value)),
-            Err(failure) if failure.kind() == Some(Kind::NoObject) => Ok(None),
-            Err(failure) => Err(self.refuse(failure)),
-        }
+        or_absent(answer).map_err(|failure| self.refuse(failure))
     }
 
     /// Turns what a service said into what a person should know.
