@@ -1,11 +1,11 @@
 //! A small cloud for tests: it hands out tokens, and keeps objects for those who show the newest one.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::serving::{Request, answer, listen};
 use crate::fs;
 
 /// The cloud.
@@ -21,89 +21,6 @@ struct State {
     lifetimes: Vec<u64>,
     asked: Vec<String>,
     objects: BTreeMap<String, Vec<u8>>,
-}
-
-/// A request, read whole.
-#[derive(Default)]
-pub(crate) struct Request {
-    /// The word and the place, as in `GET /a?b=c`.
-    pub(crate) line: String,
-    /// The headers, names in small letters.
-    pub(crate) headers: BTreeMap<String, String>,
-    /// What came after them.
-    pub(crate) body: Vec<u8>,
-}
-
-impl Request {
-    /// Reads one; none if nobody asks any more.
-    pub(crate) fn read(reader: &mut impl BufRead) -> Option<Self> {
-        let mut request = Self::default();
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line).ok()? == 0 {
-                return None;
-            }
-            let line = line.trim_end();
-            if line.is_empty() {
-                break;
-            }
-            match line.split_once(": ") {
-                _ if request.line.is_empty() => {
-                    let (line, _) = line.rsplit_once(' ')?;
-                    line.clone_into(&mut request.line);
-                }
-                Some((name, value)) => {
-                    let name = name.to_ascii_lowercase();
-                    request.headers.insert(name, value.to_owned());
-                }
-                None => return None,
-            }
-        }
-        let length = request.headers.get("content-length");
-        let length = length.map_or(0, |length| length.parse().unwrap());
-        reader.take(length).read_to_end(&mut request.body).ok()?;
-        Some(request)
-    }
-}
-
-/// Writes an answer; the one to HEAD has no body, whatever length it names.
-pub(crate) fn answer(
-    mut stream: &TcpStream,
-    status: &str,
-    headers: &str,
-    body: &[u8],
-    is_head: bool,
-) {
-    let head = format!(
-        "HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}\r\n",
-        body.len()
-    );
-    let body = if is_head { &[] } else { body };
-    // Who asked may be gone.
-    let _ = stream.write_all(&[head.as_bytes(), body].concat());
-}
-
-/// Has requests served one at a time, on a port of its own, until the process of the test ends. Yields
-/// where.
-pub(crate) fn listen<S: Send + 'static>(
-    state: &Arc<Mutex<S>>,
-    serve: fn(&mut S, &TcpStream, &Request),
-) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let shared = Arc::clone(state);
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let state = Arc::clone(&shared);
-            std::thread::spawn(move || {
-                let mut reader = BufReader::new(&stream);
-                while let Some(request) = Request::read(&mut reader) {
-                    serve(&mut state.lock().unwrap(), &stream, &request);
-                }
-            });
-        }
-    });
-    endpoint
 }
 
 impl Issuer {

@@ -14,7 +14,7 @@ pub(crate) mod azure_server_tests;
 mod bad_line_tests;
 #[path = "careless_s3_tests.rs"]
 pub(crate) mod careless_s3_tests;
-#[path = "google.rs"]
+#[path = "../../../tests/servers/google.rs"]
 pub(crate) mod google;
 #[path = "http_tests.rs"]
 pub(crate) mod http_tests;
@@ -24,6 +24,8 @@ pub(crate) mod issuer;
 pub(crate) mod proxy;
 #[path = "s3_server_tests.rs"]
 pub(crate) mod s3_server_tests;
+#[path = "../../../tests/servers/serving.rs"]
+pub(crate) mod serving;
 #[path = "ssh_server_tests.rs"]
 pub(crate) mod ssh_server_tests;
 

@@ -16,7 +16,7 @@ use std::fmt::Write;
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 
-use super::issuer::{Request, answer, listen};
+use super::serving::{Request, answer, decode, listen};
 
 /// Objects of a page.
 const PAGE: usize = 1000;
@@ -225,22 +225,4 @@ fn described((generation, bytes): &(u64, Vec<u8>)) -> String {
          x-goog-stored-content-length: {}\r\n",
         bytes.len()
     )
-}
-
-/// `%2F` as `/`, and so on.
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        rest = after;
-        if let (b'%', [high, low, after @ ..]) = (first, after) {
-            let digits = [*high, *low];
-            let digits = std::str::from_utf8(&digits).unwrap();
-            bytes.push(u8::from_str_radix(digits, 16).unwrap());
-            rest = after;
-        } else {
-            bytes.push(*first);
-        }
-    }
-    String::from_utf8(bytes).unwrap()
 }
