@@ -34,6 +34,8 @@ mod configuration;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod dag;
 #[cfg(test)]
 mod demo;
@@ -92,6 +94,8 @@ mod routes;
 mod s3;
 #[cfg(test)]
 mod scenarios;
+#[cfg(test)]
+mod servers;
 #[cfg(test)]
 mod shared_results;
 #[cfg(test)]

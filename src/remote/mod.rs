@@ -98,6 +98,8 @@ pub enum Error {
         key_source: String,
         /// What the search said.
         detail: String,
+        /// The profile to sign in to, if it is that nobody has.
+        login: Option<Box<str>>,
     },
     /// The bucket does not exist.
     #[error("bucket `{bucket}` of remote `{remote}` does not exist")]

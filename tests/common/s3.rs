@@ -6,8 +6,8 @@ use super::Sandbox;
 pub(crate) struct S3 {
     pub(crate) endpoint: String,
     pub(crate) bucket: String,
-    key_id: String,
-    secret: String,
+    pub(crate) key_id: String,
+    pub(crate) secret: String,
 }
 
 impl S3 {

@@ -23,11 +23,12 @@ pub(super) fn remote_error(error: &Error, text: String) -> CliError {
             ..
         } => CliError::new("E0412", REMOTE, text).hint(denied(remote, url, key_source)),
         Error::NoCredentials {
-            key_source, detail, ..
-        } if detail.contains("SSO") => CliError::new("E0413", REMOTE, text).hint(sso(key_source)),
-        Error::NoCredentials { url, .. } => {
-            CliError::new("E0413", REMOTE, text).hint(no_credentials(url))
-        }
+            login: Some(profile),
+            ..
+        } => CliError::new("E0413", REMOTE, text).hint(format!("aws sso login --profile {profile}")),
+        Error::NoCredentials {
+            url, key_source, ..
+        } => CliError::new("E0413", REMOTE, text).hint(no_credentials(url, key_source)),
         Error::NoBucket { .. } => CliError::new("E0414", REMOTE, text)
             .hint("create it, or correct the url in esker.toml"),
         Error::MissingDirectory { .. } => CliError::new("E0415", REMOTE, text)
@@ -45,13 +46,7 @@ pub(super) fn remote_error(error: &Error, text: String) -> CliError {
     }
 }
 
-/// A token of single sign-on that is missing or has run out is renewed by the AWS program.
-fn sso(key_source: &str) -> String {
-    let profile = key_source.split('`').nth(1).unwrap_or("NAME");
-    format!("aws sso login --profile {profile}")
-}
-
-fn no_credentials(url: &str) -> &'static str {
+fn no_credentials(url: &str, key_source: &str) -> &'static str {
     match url.split_once("://") {
         Some(("az", _)) => {
             "sign in with `az login`, or set AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN"
@@ -59,6 +54,12 @@ fn no_credentials(url: &str) -> &'static str {
         Some(("gs", _)) => {
             "sign in with `gcloud auth application-default login`, or name the key file of a service account in \
              GOOGLE_APPLICATION_CREDENTIALS"
+        }
+        _ if key_source.starts_with("profile `")
+            && key_source.ends_with('`')
+            && key_source != "profile `default`" =>
+        {
+            "correct that profile in ~/.aws/config or ~/.aws/credentials, or name another: profile = \"…\""
         }
         _ => {
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile below the remote: profile = \"…\""

@@ -40,6 +40,9 @@ pub(super) type Var<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// signed in time arrives too late.
 const RENEWAL: Duration = Duration::from_secs(5 * 60);
 
+/// No chain of profiles that borrow keys from one another is longer; one that is goes round in a circle.
+const MAX_BORROWED: usize = 20;
+
 /// Where the service is, and where it is signed for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
@@ -91,12 +94,14 @@ pub(super) struct Used {
 }
 
 /// No credentials could be had.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Missing {
     /// Where they were looked for.
     pub(super) source: String,
     /// Why there are none.
     pub(super) detail: String,
+    /// The profile to sign in to, if it is that nobody has.
+    pub(super) login: Option<String>,
 }
 
 impl fmt::Display for Missing {
@@ -119,6 +124,15 @@ pub(super) struct Keys {
 struct Source {
     name: String,
     provider: SharedCredentialsProvider,
+    /// The profile that it is, if it is one.
+    profile: Option<Profile>,
+}
+
+/// A section of the shared configuration of AWS.
+#[derive(Clone, Debug)]
+struct Profile {
+    name: String,
+    files: EnvConfigFiles,
 }
 
 #[derive(Debug)]
@@ -154,23 +168,21 @@ impl Keys {
     /// Asks one source after the other. One that has nothing passes the question on; one that
     /// fails ends it, so that a broken profile is never papered over by another identity.
     async fn load(&self) -> Result<Credentials, Missing> {
-        for Source { name, provider } in &self.sources {
-            let error = match provider.provide_credentials().await {
+        for source in &self.sources {
+            let error = match source.provider.provide_credentials().await {
                 Ok(credentials) => {
-                    self.remember(name, credentials.access_key_id());
+                    self.remember(&source.name, credentials.access_key_id());
                     return Ok(credentials);
                 }
                 Err(error) => error,
             };
+            let name = &source.name;
             let is_last = self.sources.last().is_some_and(|last| last.name == *name);
             let passes = matches!(error, CredentialsError::CredentialsNotLoaded(_));
             if is_last || !passes {
                 let is_alone = self.sources.len() == 1;
                 return Err(match explain(&error) {
-                    Some(detail) if is_alone || !passes => Missing {
-                        source: name.clone(),
-                        detail,
-                    },
+                    Some(detail) if is_alone || !passes => source.missing(detail).await,
                     _ => self.nothing_found(),
                 });
             }
@@ -186,6 +198,7 @@ impl Keys {
         Missing {
             source: self.names(),
             detail: detail.to_owned(),
+            login: None,
         }
     }
 
@@ -255,10 +268,7 @@ fn sources(address: &Address, var: Var<'_>, region: &str) -> Vec<Source> {
     sources.extend(environment_source(var));
     let profile = profile_name(address, var).unwrap_or_else(|| "default".to_owned());
     sources.push(profile_source(&profile, var, &config));
-    if non_empty(var, "AWS_WEB_IDENTITY_TOKEN_FILE").is_some() {
-        let provider = WebIdentityTokenCredentialsProvider::builder().configure(&config);
-        sources.push(source("AWS_WEB_IDENTITY_TOKEN_FILE", provider.build()));
-    }
+    sources.extend(web_identity_source(var, &config));
     let container = [
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
@@ -281,31 +291,91 @@ fn environment_source(var: Var<'_>) -> Option<Source> {
     const NAME: &str = "AWS_ACCESS_KEY_ID";
     let key_id = non_empty(var, NAME)?;
     let Some(secret) = non_empty(var, "AWS_SECRET_ACCESS_KEY") else {
-        return Some(source(NAME, provide_credentials_fn(half_a_key)));
+        return Some(half_a_source(NAME, "`AWS_SECRET_ACCESS_KEY` is not set"));
     };
     let token = non_empty(var, "AWS_SESSION_TOKEN");
     let credentials = Credentials::new(key_id, secret, token, None, "environment");
     Some(source(NAME, credentials))
 }
 
-async fn half_a_key() -> Result<Credentials, CredentialsError> {
-    let reason = "`AWS_SECRET_ACCESS_KEY` is not set";
-    Err(CredentialsError::invalid_configuration(reason))
+/// Somebody who is vouched for, as in Kubernetes. Without the name of the role it is an error, for the
+/// same reason.
+fn web_identity_source(var: Var<'_>, config: &ProviderConfig) -> Option<Source> {
+    const NAME: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
+    non_empty(var, NAME)?;
+    if non_empty(var, "AWS_ROLE_ARN").is_none() {
+        return Some(half_a_source(NAME, "`AWS_ROLE_ARN` is not set"));
+    }
+    let provider = WebIdentityTokenCredentialsProvider::builder().configure(config);
+    Some(source(NAME, provider.build()))
 }
 
-fn profile_source(profile: &str, var: Var<'_>, config: &ProviderConfig) -> Source {
+fn half_a_source(name: &str, reason: &'static str) -> Source {
+    let refuse = move || async move { Err(CredentialsError::invalid_configuration(reason)) };
+    source(name, provide_credentials_fn(refuse))
+}
+
+fn profile_source(name: &str, var: Var<'_>, config: &ProviderConfig) -> Source {
+    let profile = Profile {
+        name: name.to_owned(),
+        files: profile_files(var),
+    };
     let provider = ProfileFileCredentialsProvider::builder()
         .configure(config)
-        .profile_files(profile_files(var))
-        .profile_name(profile);
-    source(&format!("profile `{profile}`"), provider.build())
+        .profile_files(profile.files.clone())
+        .profile_name(name);
+    Source {
+        profile: Some(profile),
+        ..source(&format!("profile `{name}`"), provider.build())
+    }
 }
 
 fn source(name: &str, provider: impl ProvideCredentials + 'static) -> Source {
     Source {
         name: name.to_owned(),
         provider: SharedCredentialsProvider::new(provider),
+        profile: None,
     }
+}
+
+impl Source {
+    async fn missing(&self, detail: String) -> Missing {
+        let login = match &self.profile {
+            Some(profile) if is_about_a_login(&detail) => profile.signs_in().await,
+            _ => None,
+        };
+        Missing {
+            source: self.name.clone(),
+            detail,
+            login,
+        }
+    }
+}
+
+impl Profile {
+    /// The profile whose login is used: this one, or the one whose key it borrows.
+    async fn signs_in(&self) -> Option<String> {
+        let mut name = self.name.clone();
+        let start = Some(name.clone().into());
+        let (fs, env) = (Default::default(), Default::default());
+        let sections = aws_config::profile::load(&fs, &env, &self.files, start).await;
+        let sections = sections.ok()?;
+        for _ in 0..MAX_BORROWED {
+            let section = sections.get_profile(&name)?;
+            let has = |key: &str| section.get(key).is_some();
+            if has("sso_session") || has("sso_start_url") {
+                return Some(name);
+            }
+            name = section.get("source_profile")?.to_owned();
+        }
+        None
+    }
+}
+
+/// Whether it went wrong for want of a login. The types of these errors cannot be named from outside.
+fn is_about_a_login(detail: &str) -> bool {
+    const PARTS: [&str; 3] = ["SSO token", "/sso/cache/", "UnauthorizedException"];
+    PARTS.iter().any(|part| detail.contains(part))
 }
 
 fn profile_name(address: &Address, var: Var<'_>) -> Option<String> {

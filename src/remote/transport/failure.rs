@@ -26,12 +26,7 @@ const DENYING_CODES: [&str; 7] = [
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     /// There was no key to sign it with.
-    Credentials {
-        /// Where one was looked for.
-        source: String,
-        /// Why there is none.
-        detail: String,
-    },
+    Credentials(Missing),
     /// Nobody was there to ask.
     Silence(String),
     /// The connection broke, or nothing moved on it any more: what was asked for may be done.
@@ -80,10 +75,7 @@ impl Failure {
         let mut next: Option<&(dyn StdError + 'static)> = Some(error);
         while let Some(error) = next {
             if let Some(missing) = error.downcast_ref::<Missing>() {
-                return Self::Credentials {
-                    source: missing.source.clone(),
-                    detail: missing.detail.clone(),
-                };
+                return Self::Credentials(missing.clone());
             }
             if let Some(error) = error.downcast_ref::<HttpError>() {
                 let text = root_cause(error);
@@ -301,21 +293,16 @@ mod tests {
 
     #[test]
     fn finds_missing_credentials_below_the_surface() {
+        let missing = Missing {
+            source: "profile `x`".to_owned(),
+            detail: "no such profile".to_owned(),
+            login: None,
+        };
         let error = object_store::Error::Generic {
             store: "S3",
-            source: Box::new(Missing {
-                source: "profile `x`".to_owned(),
-                detail: "no such profile".to_owned(),
-            }),
+            source: Box::new(missing.clone()),
         };
-        let found = Failure::read(&error);
-        assert_eq!(
-            found,
-            Failure::Credentials {
-                source: "profile `x`".to_owned(),
-                detail: "no such profile".to_owned()
-            }
-        );
+        assert_eq!(Failure::read(&error), Failure::Credentials(missing));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use object_store::http::{HttpBuilder, HttpStore};
 use object_store::path::Path as ObjectPath;
 use object_store::{ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 
+use super::credentials::Missing;
 use super::driver::{Driver, Patience};
 use super::failure::{Failure, Kind, or_absent, root_cause};
 use super::wire::{STALL, Wire};
@@ -113,7 +114,9 @@ impl Http {
             Failure::Status(status) => {
                 self.protocol(format!("{} answered {}", self.url, status.describe()))
             }
-            Failure::Credentials { detail, .. } | Failure::Other(detail) => self.protocol(detail),
+            Failure::Credentials(Missing { detail, .. }) | Failure::Other(detail) => {
+                self.protocol(detail)
+            }
         }
     }
 

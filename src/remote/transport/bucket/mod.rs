@@ -273,9 +273,9 @@ impl Bucket {
             return Ok(());
         }
         match self.ask(&async |client| client.head(location).await) {
-            Err(
-                failure @ (Failure::Silence(_) | Failure::Cut(_) | Failure::Credentials { .. }),
-            ) => Err(self.refuse(failure)),
+            Err(failure @ (Failure::Silence(_) | Failure::Cut(_) | Failure::Credentials(_))) => {
+                Err(self.refuse(failure))
+            }
             _ => Ok(()),
         }
     }
@@ -296,11 +296,12 @@ impl Bucket {
     /// Turns what a service said into what a person should know.
     fn refuse(&self, failure: Failure) -> Error {
         match failure {
-            Failure::Credentials { source, detail } => Error::NoCredentials {
+            Failure::Credentials(missing) => Error::NoCredentials {
                 remote: self.remote.clone(),
                 url: self.url.clone(),
-                key_source: source,
-                detail,
+                key_source: missing.source,
+                detail: missing.detail,
+                login: missing.login.map(String::into_boxed_str),
             },
             Failure::Silence(detail) | Failure::Cut(detail) => {
                 self.unreachable(format!("{}: {detail}", self.endpoint()))

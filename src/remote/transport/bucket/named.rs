@@ -30,6 +30,7 @@ impl<C: Debug + Send + Sync> CredentialProvider for Named<C> {
             source: Box::new(Missing {
                 source: self.source.clone(),
                 detail: root_cause(&error),
+                login: None,
             }),
         })
     }

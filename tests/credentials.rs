@@ -1,0 +1,377 @@
+//! Every source of keys that AWS knows, and what is said when one has none. The keys are handed out by
+//! a small AWS on the loopback address, which looks for them in every request before a real S3
+//! server gets it.
+
+use crate::common::{Output, S3, Sandbox};
+use crate::servers::amazon::{ASSERTION, Amazon, Behind, CONTAINER, LOGIN, RENEWAL, WRITTEN};
+
+/// A project with a remote behind that AWS, whose every service is found by the environment.
+struct Project {
+    amazon: Amazon,
+    sandbox: Sandbox,
+}
+
+impl Project {
+    fn new() -> Self {
+        let server = S3::server();
+        let amazon = Amazon::start(Behind {
+            endpoint: server.endpoint.clone(),
+            pair: (server.key_id.clone(), server.secret.clone()),
+        });
+        let mut sandbox = Sandbox::project();
+        let place = sandbox.root().file_name().unwrap().to_str().unwrap();
+        sandbox.ok(&format!(
+            "remote add s3 s3://{}/test-{}-{} --default --endpoint-url {}",
+            server.bucket,
+            std::process::id(),
+            place.replace('.', ""),
+            amazon.endpoint
+        ));
+        for (name, path) in [
+            ("AWS_ENDPOINT_URL_STS", "/sts"),
+            ("AWS_ENDPOINT_URL_SSO", "/portal"),
+            ("AWS_ENDPOINT_URL_SSO_OIDC", "/oidc"),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", ""),
+        ] {
+            sandbox.set(name, &format!("{}{path}", amazon.endpoint));
+        }
+        sandbox.write("data.txt", "some text\n");
+        sandbox.ok("add data.txt");
+        sandbox.commit("Data");
+        Self { amazon, sandbox }
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        self.sandbox.set(name, value);
+    }
+
+    /// Writes a file below the home directory.
+    fn home(&self, path: &str, text: &str) -> String {
+        let path = self.sandbox.root().join("home").join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn config(&self, text: &str) {
+        self.home(".aws/config", text);
+    }
+
+    /// The profile `base`, with the key that is written down.
+    fn credentials(&self) {
+        let (id, secret) = WRITTEN;
+        let text = format!("[base]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
+        self.home(".aws/credentials", &text);
+    }
+
+    /// What `aws sso login` leaves behind for a session, or for the place where it began.
+    fn login(&self, session: &str, token: &str, expiry: &str, more: &str) {
+        let name = self.sandbox.sh(&format!("printf %s {session} | sha1sum"));
+        let name = name.split_whitespace().next().unwrap();
+        let text = format!(r#"{{"accessToken": "{token}", "expiresAt": "{expiry}"{more}}}"#);
+        self.home(&format!(".aws/sso/cache/{name}.json"), &text);
+    }
+
+    /// Pushes, with nothing but this key, and pulls what was pushed.
+    #[track_caller]
+    fn travels_with(&self, id: &str) {
+        self.sandbox.ok("push");
+        assert_eq!(self.amazon.shown(), [id], "{:?}", self.amazon.asked());
+        let clone = self.sandbox.clone_to("clone");
+        clone.ok("remote trust s3");
+        clone.ok("pull");
+        assert_eq!(clone.files(), self.sandbox.files("project"));
+    }
+
+    /// Cannot push for want of a key; nothing is shown to S3.
+    #[track_caller]
+    fn has_none(&self) -> Output {
+        let output = self.sandbox.esker("push");
+        assert_eq!(output.code, 4, "{output}");
+        assert!(output.stderr.contains("error[E0413]"), "{output}");
+        assert_eq!(self.amazon.shown(), [""; 0]);
+        output
+    }
+}
+
+#[track_caller]
+fn says(output: &Output, parts: &[&str]) {
+    for part in parts {
+        assert!(output.stderr.contains(part), "`{part}`: {output}");
+    }
+}
+
+const FIRST: &str = "ASIATEMPORARY0000001";
+const FUTURE: &str = "2099-01-01T00:00:00Z";
+const PAST: &str = "2020-01-01T00:00:00Z";
+
+const SSO: &str = "\
+[profile team]
+sso_session = ours
+sso_account_id = 123456789012
+sso_role_name = reader
+[sso-session ours]
+sso_region = us-east-1
+sso_start_url = https://example.invalid/start
+[profile old]
+sso_region = us-east-1
+sso_start_url = https://example.invalid/old
+sso_account_id = 123456789012
+sso_role_name = reader
+[profile worker]
+role_arn = arn:aws:iam::123456789012:role/worker
+source_profile = team
+";
+
+#[test]
+fn a_temporary_key_in_the_environment_brings_its_token() {
+    let mut project = Project::new();
+    let [id, secret, token] = project.amazon.issue();
+    project.set("AWS_ACCESS_KEY_ID", &id);
+    project.set("AWS_SECRET_ACCESS_KEY", &secret);
+    let output = project.sandbox.esker("push");
+    assert_eq!(output.code, 4, "{output}");
+    says(&output, &["E0412", "InvalidToken", "ASIA…0001"]);
+    project.set("AWS_SESSION_TOKEN", &token);
+    project.travels_with(&id);
+}
+
+#[test]
+fn a_temporary_key_in_a_profile_brings_its_token() {
+    let mut project = Project::new();
+    let [id, secret, token] = project.amazon.issue();
+    project.home(
+        ".aws/credentials",
+        &format!(
+            "[copied]\naws_access_key_id={id}\naws_secret_access_key={secret}\naws_session_token={token}\n"
+        ),
+    );
+    project.set("AWS_PROFILE", "copied");
+    project.travels_with(&id);
+}
+
+#[test]
+fn a_role_is_assumed_with_the_key_of_another_profile() {
+    let mut project = Project::new();
+    project.credentials();
+    project.config(
+        "[profile worker]\nrole_arn = arn:aws:iam::123456789012:role/worker\nsource_profile = base\n\
+         [profile again]\nrole_arn = arn:aws:iam::123456789012:role/again\nsource_profile = worker\n",
+    );
+    project.set("AWS_PROFILE", "again");
+    project.travels_with("ASIATEMPORARY0000002");
+    let asked = [
+        format!(
+            "AssumeRole arn:aws:iam::123456789012:role/worker by {}",
+            WRITTEN.0
+        ),
+        format!("AssumeRole arn:aws:iam::123456789012:role/again by {FIRST}"),
+    ];
+    assert_eq!(project.amazon.asked()[..2], asked);
+}
+
+#[test]
+fn a_role_is_assumed_with_the_key_of_the_environment() {
+    let mut project = Project::new();
+    let (id, secret) = WRITTEN;
+    project.set("AWS_ACCESS_KEY_ID", id);
+    project.set("AWS_SECRET_ACCESS_KEY", secret);
+    project.config(
+        "[profile worker]\nrole_arn = arn:aws:iam::123456789012:role/worker\n\
+         credential_source = Environment\n",
+    );
+    project.sandbox.ok("remote set s3 profile worker");
+    project.sandbox.commit("Name the profile");
+    project.travels_with(FIRST);
+}
+
+#[test]
+fn a_role_that_may_not_be_assumed_says_so() {
+    let mut project = Project::new();
+    project.home(
+        ".aws/credentials",
+        "[base]\naws_access_key_id = AKIAUNKNOWN\naws_secret_access_key = s\n",
+    );
+    project.config("[profile worker]\nrole_arn = arn:aws:iam::123456789012:role/worker\nsource_profile = base\n");
+    project.set("AWS_PROFILE", "worker");
+    says(
+        &project.has_none(),
+        &["profile `worker`", "InvalidAccessKeyId"],
+    );
+}
+
+#[test]
+fn a_login_of_single_sign_on_is_enough() {
+    for (profile, session) in [("team", "ours"), ("old", "https://example.invalid/old")] {
+        let mut project = Project::new();
+        project.config(SSO);
+        project.login(session, LOGIN, FUTURE, "");
+        project.set("AWS_PROFILE", profile);
+        project.travels_with(FIRST);
+        let asked = format!("portal 123456789012 reader by {LOGIN}");
+        assert_eq!(project.amazon.asked()[0], asked);
+    }
+}
+
+#[test]
+fn a_login_that_is_over_is_renewed() {
+    let mut project = Project::new();
+    project.config(SSO);
+    let more = format!(
+        r#", "clientId": "c", "clientSecret": "s", "registrationExpiresAt": "{FUTURE}", "refreshToken": "{RENEWAL}""#
+    );
+    project.login("ours", "login-0", PAST, &more);
+    project.set("AWS_PROFILE", "team");
+    project.travels_with(FIRST);
+    let asked = ["renewal", "portal 123456789012 reader by login-2"];
+    assert_eq!(project.amazon.asked()[..2], asked);
+    // The renewed one is kept where the other tools of AWS find it: it was not renewed again.
+    assert_eq!(
+        project
+            .amazon
+            .asked()
+            .iter()
+            .filter(|asked| *asked == "renewal")
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn a_role_is_assumed_with_single_sign_on() {
+    let mut project = Project::new();
+    project.config(SSO);
+    project.login("ours", LOGIN, FUTURE, "");
+    project.set("AWS_PROFILE", "worker");
+    project.travels_with("ASIATEMPORARY0000002");
+}
+
+/// Whatever keeps a login from being one, the way out is to sign in, to the profile that has it.
+#[test]
+fn without_a_login_the_way_to_sign_in_is_named() {
+    let more = format!(
+        r#", "clientId": "c", "clientSecret": "s", "registrationExpiresAt": "{FUTURE}", "refreshToken": "spent""#
+    );
+    for (profile, session, holder) in [
+        ("team", "ours", "team"),
+        ("old", "https://example.invalid/old", "old"),
+        ("worker", "ours", "team"),
+    ] {
+        let mut project = Project::new();
+        project.config(SSO);
+        project.set("AWS_PROFILE", profile);
+        let hint = format!("hint: aws sso login --profile {holder}\n");
+        let source = format!("profile `{profile}`");
+        says(&project.has_none(), &[&hint, &source]);
+        // It is over.
+        project.login(session, "login-0", PAST, "");
+        says(&project.has_none(), &[&hint, &source]);
+        // It is over, and cannot be renewed.
+        project.login(session, "login-0", PAST, &more);
+        says(&project.has_none(), &[&hint, &source]);
+        // Somebody has ended it.
+        project.login(session, "login-0", FUTURE, "");
+        says(&project.has_none(), &[&hint, &source]);
+        // What it is in is no login.
+        project.login(session, "login-0", "soon", "");
+        says(&project.has_none(), &[&hint, &source]);
+    }
+}
+
+/// To sign in again would be of no use.
+#[test]
+fn a_portal_that_nobody_reaches_is_not_a_login_that_is_over() {
+    let mut project = Project::new();
+    project.config(SSO);
+    project.login("ours", LOGIN, FUTURE, "");
+    project.set("AWS_PROFILE", "team");
+    project.set("AWS_ENDPOINT_URL_SSO", "http://127.0.0.1:1");
+    let output = project.has_none();
+    assert!(!output.stderr.contains("aws sso login"), "{output}");
+}
+
+#[test]
+fn an_identity_that_somebody_vouches_for_is_enough() {
+    let mut project = Project::new();
+    let path = project.home("token", ASSERTION);
+    project.set("AWS_WEB_IDENTITY_TOKEN_FILE", &path);
+    project.set("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/pod");
+    project.travels_with(FIRST);
+    let asked =
+        format!("AssumeRoleWithWebIdentity arn:aws:iam::123456789012:role/pod by {ASSERTION}");
+    assert_eq!(project.amazon.asked()[0], asked);
+}
+
+#[test]
+fn an_identity_that_somebody_vouches_for_may_stand_in_a_profile() {
+    let mut project = Project::new();
+    let path = project.home("token", ASSERTION);
+    project.config(&format!(
+        "[default]\nrole_arn = arn:aws:iam::123456789012:role/pod\nweb_identity_token_file = {path}\n"
+    ));
+    project.set("AWS_PROFILE", "default");
+    project.travels_with(FIRST);
+}
+
+/// The machine would answer next, and it is somebody else.
+#[test]
+fn half_an_identity_does_not_fall_through_to_the_machine() {
+    let mut project = Project::new();
+    let path = project.home("token", ASSERTION);
+    project.set("AWS_EC2_METADATA_DISABLED", "");
+    project.set("AWS_WEB_IDENTITY_TOKEN_FILE", &path);
+    says(
+        &project.has_none(),
+        &["AWS_WEB_IDENTITY_TOKEN_FILE", "`AWS_ROLE_ARN` is not set"],
+    );
+    project.set("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/pod");
+    project.home("token", "forged");
+    says(
+        &project.has_none(),
+        &["AWS_WEB_IDENTITY_TOKEN_FILE", "InvalidIdentityToken"],
+    );
+}
+
+#[test]
+fn a_program_of_a_profile_brings_a_temporary_key() {
+    let mut project = Project::new();
+    let [id, secret, token] = project.amazon.issue();
+    let answer = serde_json::json!({
+        "Version": 1, "AccessKeyId": id, "SecretAccessKey": secret, "SessionToken": token,
+        "Expiration": FUTURE,
+    });
+    let path = project.home("two words.json", &answer.to_string());
+    project.config(&format!(
+        "[profile tool]\ncredential_process = cat \"{path}\"\n"
+    ));
+    project.set("AWS_PROFILE", "tool");
+    project.travels_with(&id);
+}
+
+#[test]
+fn the_role_of_a_machine_is_asked_for_by_the_second_version() {
+    let mut project = Project::new();
+    project.set("AWS_EC2_METADATA_DISABLED", "");
+    project.travels_with(FIRST);
+    assert_eq!(project.amazon.asked()[0], "machine");
+}
+
+#[test]
+fn a_container_gets_its_key_for_what_it_shows() {
+    for is_file in [false, true] {
+        let mut project = Project::new();
+        let url = format!("{}/container", project.amazon.endpoint);
+        project.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url);
+        let refused = project.has_none();
+        says(&refused, &["AWS_CONTAINER_CREDENTIALS_FULL_URI", "401"]);
+        match is_file {
+            true => {
+                let path = project.home("container", CONTAINER);
+                project.set("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &path);
+            }
+            false => project.set("AWS_CONTAINER_AUTHORIZATION_TOKEN", CONTAINER),
+        }
+        project.travels_with(FIRST);
+        assert_eq!(project.amazon.asked()[0], "container");
+    }
+}

@@ -1,0 +1,5 @@
+//! Small servers on the loopback address.
+
+pub(crate) mod amazon;
+pub(crate) mod serving;
+pub(crate) mod signature;
