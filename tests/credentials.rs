@@ -375,3 +375,195 @@ fn a_container_gets_its_key_for_what_it_shows() {
         assert_eq!(project.amazon.asked()[0], "container");
     }
 }
+
+impl Project {
+    /// New data that cannot be made smaller, so much of it, in a commit.
+    fn grow(&self, name: &str, bytes: usize) {
+        let mut noise = vec![0; bytes];
+        let mut source = blake3::Hasher::new();
+        source
+            .update(name.as_bytes())
+            .finalize_xof()
+            .fill(&mut noise);
+        self.sandbox.write(name, noise);
+        self.sandbox.ok(&format!("add {name}"));
+        self.sandbox.commit(name);
+    }
+
+    /// The requests of a push of something new.
+    fn requests(&self) -> usize {
+        self.grow("measured.bin", 1000);
+        let before = self.amazon.served();
+        self.sandbox.ok("push");
+        self.amazon.served() - before
+    }
+
+    /// A temporary key that somebody has copied into the environment.
+    fn copy(&mut self) -> String {
+        let [id, secret, token] = self.amazon.issue();
+        self.set("AWS_ACCESS_KEY_ID", &id);
+        self.set("AWS_SECRET_ACCESS_KEY", &secret);
+        self.set("AWS_SESSION_TOKEN", &token);
+        id
+    }
+
+    #[track_caller]
+    fn is_in_a_fresh_clone(&self, name: &str) {
+        let clone = self.sandbox.clone_to(name);
+        clone.ok("remote trust s3");
+        clone.ok("pull");
+        assert_eq!(clone.files(), self.sandbox.files("project"));
+    }
+}
+
+/// Wherever in a push or a pull the key expires, a machine gets another, once, and goes on.
+#[test]
+fn a_key_that_expires_at_any_request_is_renewed() {
+    let mut project = Project::new();
+    project.set("AWS_EC2_METADATA_DISABLED", "");
+    let requests = project.requests();
+    assert!(requests > 4, "{requests}");
+    for after in 0..requests {
+        project.grow(&format!("{after}.bin"), 1000);
+        let before = project.amazon.asked().len();
+        project.amazon.expire_after(after);
+        project.sandbox.ok("push");
+        let asked = project.amazon.asked().len() - before;
+        assert_eq!(
+            asked, 2,
+            "{after}: the key that it began with, and one more"
+        );
+    }
+    let before = project.amazon.served();
+    project.is_in_a_fresh_clone("whole");
+    let requests = project.amazon.served() - before;
+    for after in 0..requests {
+        let before = project.amazon.asked().len();
+        project.amazon.expire_after(after);
+        project.is_in_a_fresh_clone(&format!("clone-{after}"));
+        assert_eq!(project.amazon.asked().len() - before, 2, "{after}");
+    }
+}
+
+/// Nobody can renew what somebody has copied. Another key goes on where that one stopped.
+#[test]
+fn a_key_that_expires_and_is_the_only_one_loses_nothing() {
+    let mut project = Project::new();
+    project.copy();
+    let requests = project.requests();
+    for after in 0..requests {
+        let id = project.copy();
+        let short = format!("ASIA…{}", &id[id.len() - 4..]);
+        project.grow(&format!("{after}.bin"), 1000);
+        project.amazon.expire_after(after);
+        let output = project.sandbox.esker("push");
+        assert_eq!(output.code, 4, "{after}: {output}");
+        says(
+            &output,
+            &[
+                "error[E0420]",
+                &short,
+                "from AWS_ACCESS_KEY_ID has expired",
+                "what was sent or received is kept",
+                "hint: set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
+            ],
+        );
+        project.copy();
+        project.sandbox.ok("push");
+        project.is_in_a_fresh_clone(&format!("clone-{after}"));
+    }
+}
+
+#[test]
+fn what_was_sent_before_a_key_expired_is_not_sent_again() {
+    let mut project = Project::new();
+    project.copy();
+    let requests = project.requests();
+    project.grow("large.bin", 3_000_000);
+    // The last but one request: the pack is there, and nothing that names it.
+    project.amazon.expire_after(requests - 2);
+    assert_eq!(project.sandbox.esker("push").code, 4);
+    let before = project.amazon.received();
+    assert!(before > 3_000_000, "{before}");
+    project.copy();
+    project.sandbox.ok("push");
+    let again = project.amazon.received() - before;
+    assert!(again < 100_000, "{again}");
+    project.is_in_a_fresh_clone("clone");
+}
+
+#[test]
+fn a_pull_goes_on_where_the_key_expired() {
+    let mut project = Project::new();
+    project.copy();
+    for number in 0..3 {
+        project.grow(&format!("{number}.bin"), 1000);
+        project.sandbox.ok("push");
+    }
+    project.is_in_a_fresh_clone("whole");
+    let before = project.amazon.served();
+    project.is_in_a_fresh_clone("again");
+    let requests = project.amazon.served() - before;
+    for after in 0..requests {
+        project.copy();
+        let name = format!("clone-{after}");
+        project.sandbox.clone_to(&name).ok("remote trust s3");
+        project.amazon.expire_after(after);
+        let output = project.sandbox.esker(&format!("-C ../{name} pull"));
+        assert_eq!(output.code, 4, "{after}: {output}");
+        says(
+            &output,
+            &["error[E0420]", "from AWS_ACCESS_KEY_ID has expired"],
+        );
+        project.copy();
+        project.sandbox.ok(&format!("-C ../{name} pull"));
+        assert_eq!(
+            project.sandbox.files(&name),
+            project.sandbox.files("project")
+        );
+    }
+}
+
+/// A profile that some tool keeps: the hint is to renew it.
+#[test]
+fn an_expired_key_in_a_profile_names_the_profile() {
+    let mut project = Project::new();
+    let [id, secret, token] = project.amazon.issue();
+    project.home(
+        ".aws/credentials",
+        &format!(
+            "[copied]\naws_access_key_id={id}\naws_secret_access_key={secret}\naws_session_token={token}\n"
+        ),
+    );
+    project.set("AWS_PROFILE", "copied");
+    project.amazon.expire_after(0);
+    let output = project.sandbox.esker("push");
+    assert_eq!(output.code, 4, "{output}");
+    says(
+        &output,
+        &[
+            "error[E0420]",
+            "profile `copied`",
+            "hint: write a new key into that profile",
+        ],
+    );
+}
+
+/// The login ended with the key: there is nobody to ask, and the way to sign in is named.
+#[test]
+fn a_login_that_ends_in_the_middle_of_a_push_says_how_to_go_on() {
+    let mut project = Project::new();
+    project.config(SSO);
+    project.set("AWS_PROFILE", "team");
+    project.login("ours", LOGIN, FUTURE, "");
+    let requests = project.requests();
+    project.grow("more.bin", 1000);
+    project.amazon.end_logins();
+    project.amazon.expire_after(requests / 2);
+    let output = project.sandbox.esker("push");
+    assert_eq!(output.code, 4, "{output}");
+    says(
+        &output,
+        &["error[E0413]", "hint: aws sso login --profile team\n"],
+    );
+}

@@ -87,6 +87,21 @@ pub enum Error {
         /// Where the key was taken from: a variable or a profile.
         key_source: String,
     },
+    /// The key was good once, and whoever hands them out has no other.
+    #[error(
+        "remote `{remote}` ({url}) says that the access key{} from {key_source} has expired",
+        prefixed(" ", key_id.as_deref()),
+    )]
+    Expired {
+        /// The remote's name.
+        remote: String,
+        /// Where it is.
+        url: String,
+        /// The key, shortened.
+        key_id: Option<String>,
+        /// Where the key was taken from.
+        key_source: String,
+    },
     /// No access key was found.
     #[error("no access key for remote `{remote}` ({url}) in {key_source}: {detail}")]
     NoCredentials {

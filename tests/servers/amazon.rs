@@ -51,8 +51,12 @@ struct State {
     asked: Vec<String>,
     shown: BTreeSet<String>,
     served: usize,
+    received: usize,
     /// After so many requests for S3 the keys of that time have expired.
     expiry: Option<usize>,
+    /// And so have the logins.
+    logins_end: bool,
+    logins_are_over: bool,
     /// A clock that is not right.
     is_skewed: bool,
 }
@@ -79,6 +83,9 @@ impl Amazon {
             asked: Vec::new(),
             shown: BTreeSet::new(),
             served: 0,
+            received: 0,
+            logins_end: false,
+            logins_are_over: false,
             expiry: None,
             is_skewed: false,
         };
@@ -100,6 +107,27 @@ impl Amazon {
     /// The keys that signed what went on to S3.
     pub(crate) fn shown(&self) -> Vec<String> {
         self.state().shown.iter().cloned().collect()
+    }
+
+    /// How many requests for S3 there were.
+    pub(crate) fn served(&self) -> usize {
+        self.state().served
+    }
+
+    /// How many bytes of objects came in.
+    pub(crate) fn received(&self) -> usize {
+        self.state().received
+    }
+
+    /// With the keys that expire next all logins end.
+    pub(crate) fn end_logins(&self) {
+        self.state().logins_end = true;
+    }
+
+    /// All keys that are out expire after so many more requests for S3.
+    pub(crate) fn expire_after(&self, requests: usize) {
+        let mut state = self.state();
+        state.expiry = Some(state.served + requests);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -179,7 +207,8 @@ impl State {
         let (_, query) = place.split_once('?').unwrap_or_default();
         let query = form(query);
         let shown = request.headers.get("x-amz-sso_bearer_token");
-        if shown.is_none_or(|shown| shown != LOGIN && shown != "login-2") {
+        let is_good = |shown: &String| shown == LOGIN || shown == "login-2";
+        if self.logins_are_over || !shown.is_some_and(is_good) {
             let headers =
                 "x-amzn-errortype: UnauthorizedException\r\ncontent-type: application/json\r\n";
             let body = br#"{"message":"Session token not found or invalid","__type":"com.amazonaws.switchboard.portal#UnauthorizedException"}"#;
@@ -260,6 +289,7 @@ impl State {
     fn storage(&mut self, stream: &TcpStream, request: &Request) {
         if self.expiry.is_some_and(|after| self.served >= after) {
             self.expiry = None;
+            self.logins_are_over = self.logins_end;
             self.keys
                 .values_mut()
                 .for_each(|key| key.has_expired = true);
@@ -268,6 +298,7 @@ impl State {
         match self.verify(request, "s3", self.region) {
             Ok(id) => {
                 self.shown.insert(id);
+                self.received += request.body.len();
                 self.hand_on(stream, request);
             }
             Err((code, more)) => {

@@ -22,6 +22,9 @@ pub(super) fn remote_error(error: &Error, text: String) -> CliError {
             key_source,
             ..
         } => CliError::new("E0412", REMOTE, text).hint(denied(remote, url, key_source)),
+        Error::Expired { key_source, .. } => CliError::new("E0420", REMOTE, text)
+            .detail("what was sent or received is kept; run it again to go on")
+            .hint(expired(key_source)),
         Error::NoCredentials {
             login: Some(profile),
             ..
@@ -64,6 +67,22 @@ fn no_credentials(url: &str, key_source: &str) -> &'static str {
         _ => {
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile below the remote: profile = \"…\""
         }
+    }
+}
+
+fn expired(key_source: &str) -> String {
+    if key_source == "AWS_ACCESS_KEY_ID" {
+        return "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN to a new key"
+            .to_owned();
+    }
+    if key_source.starts_with("AZURE_STORAGE_") {
+        return format!("make a new shared access signature, and set {key_source} to it");
+    }
+    match key_source.split('`').nth(1) {
+        Some(profile) => format!(
+            "write a new key into that profile, or sign in again: aws sso login --profile {profile}"
+        ),
+        None => "sign in again".to_owned(),
     }
 }
 

@@ -11,6 +11,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -23,7 +24,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_credential_types::credential_fn::provide_credentials_fn;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_runtime::env_config::EnvConfigValue;
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use futures::lock::Mutex as AsyncMutex;
@@ -39,6 +40,9 @@ pub(super) type Var<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// Credentials are fetched anew when they have less than this left, so that no request that was
 /// signed in time arrives too late.
 const RENEWAL: Duration = Duration::from_secs(5 * 60);
+
+/// After so long those who could not hand out a new key are asked again, while the old one is good.
+const PAUSE: Duration = Duration::from_secs(30);
 
 /// No chain of profiles that borrow keys from one another is longer; one that is goes round in a circle.
 const MAX_BORROWED: usize = 20;
@@ -93,6 +97,20 @@ pub(super) struct Used {
     pub(super) source: String,
 }
 
+/// Who signs the requests.
+#[async_trait::async_trait]
+pub(super) trait Identity: fmt::Debug + Send + Sync {
+    /// The key that was last used, as far as it may be shown.
+    fn used(&self) -> Used;
+
+    /// Which key is in use: a number that changes with the key. Without one it asks for one.
+    async fn edition(&self) -> Result<u64, Missing>;
+
+    /// Asks for another key in place of this edition, which was refused; says whether there is
+    /// one.
+    async fn renew(&self, edition: u64) -> Result<bool, Missing>;
+}
+
 /// No credentials could be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Missing {
@@ -117,6 +135,8 @@ impl StdError for Missing {}
 pub(super) struct Keys {
     sources: Vec<Source>,
     cached: AsyncMutex<Option<Cached>>,
+    /// Counts the keys that were taken up, each once for each change.
+    edition: AtomicU64,
     used: Mutex<Used>,
 }
 
@@ -133,12 +153,29 @@ struct Source {
 struct Profile {
     name: String,
     files: EnvConfigFiles,
+    config: ProviderConfig,
+}
+
+/// The files are read each time: what is in them may have been renewed meanwhile.
+impl ProvideCredentials for Profile {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let provider = ProfileFileCredentialsProvider::builder()
+            .configure(&self.config)
+            .profile_files(self.files.clone())
+            .profile_name(&self.name)
+            .build();
+        future::ProvideCredentials::new(async move { provider.provide_credentials().await })
+    }
 }
 
 #[derive(Debug)]
 struct Cached {
     credential: Arc<AwsCredential>,
     renew_at: Option<SystemTime>,
+    expiry: Option<SystemTime>,
 }
 
 impl Keys {
@@ -155,14 +192,9 @@ impl Keys {
         Self {
             sources,
             cached: AsyncMutex::new(None),
+            edition: AtomicU64::new(0),
             used: Mutex::new(used),
         }
-    }
-
-    /// The key that was last handed out.
-    pub(super) fn used(&self) -> Used {
-        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.clone()
     }
 
     /// Asks one source after the other. One that has nothing passes the question on; one that
@@ -225,32 +257,96 @@ impl CredentialProvider for Keys {
     type Credential = AwsCredential;
 
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        let given = self.current().await;
+        given.map_err(|missing| object_store::Error::Generic {
+            store: "S3",
+            source: Box::new(missing),
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl Identity for Keys {
+    fn used(&self) -> Used {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.clone()
+    }
+
+    async fn edition(&self) -> Result<u64, Missing> {
+        if self.edition.load(Ordering::SeqCst) == 0 {
+            self.current().await?;
+        }
+        Ok(self.edition.load(Ordering::SeqCst))
+    }
+
+    async fn renew(&self, edition: u64) -> Result<bool, Missing> {
         let mut cached = self.cached.lock().await;
-        let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(fs::now_nanos());
-        let fresh = |cached: &&Cached| cached.renew_at.is_none_or(|renew_at| now < renew_at);
-        if let Some(cached) = cached.as_ref().filter(fresh) {
+        if self.edition.load(Ordering::SeqCst) == edition {
+            let credentials = self.load().await?;
+            self.take_up(&mut cached, &credentials);
+        }
+        Ok(self.edition.load(Ordering::SeqCst) != edition)
+    }
+}
+
+impl Keys {
+    async fn current(&self) -> Result<Arc<AwsCredential>, Missing> {
+        let mut cached = self.cached.lock().await;
+        let now = now();
+        if let Some(cached) = cached.as_ref().filter(|cached| !cached.is_due(now)) {
             return Ok(Arc::clone(&cached.credential));
         }
-        let credentials = self.load().await.map_err(into_store_error)?;
+        match self.load().await {
+            Ok(credentials) => Ok(self.take_up(&mut cached, &credentials)),
+            // What is left of the old one is better than nothing.
+            Err(missing) => match cached.as_mut().filter(|cached| cached.is_good(now)) {
+                Some(cached) => {
+                    cached.renew_at = Some(now + PAUSE);
+                    Ok(Arc::clone(&cached.credential))
+                }
+                None => Err(missing),
+            },
+        }
+    }
+
+    fn take_up(
+        &self,
+        cached: &mut Option<Cached>,
+        credentials: &Credentials,
+    ) -> Arc<AwsCredential> {
         let credential = Arc::new(AwsCredential {
             key_id: credentials.access_key_id().to_owned(),
             secret_key: credentials.secret_access_key().to_owned(),
             token: credentials.session_token().map(str::to_owned),
         });
+        if cached
+            .as_ref()
+            .is_none_or(|cached| cached.credential != credential)
+        {
+            self.edition.fetch_add(1, Ordering::SeqCst);
+        }
         let expiry = credentials.expiry();
         *cached = Some(Cached {
             credential: Arc::clone(&credential),
             renew_at: expiry.map(|expiry| expiry.checked_sub(RENEWAL).unwrap_or(expiry)),
+            expiry,
         });
-        Ok(credential)
+        credential
     }
 }
 
-fn into_store_error(missing: Missing) -> object_store::Error {
-    object_store::Error::Generic {
-        store: "S3",
-        source: Box::new(missing),
+impl Cached {
+    fn is_due(&self, now: SystemTime) -> bool {
+        self.renew_at.is_some_and(|renew_at| now >= renew_at)
     }
+
+    fn is_good(&self, now: SystemTime) -> bool {
+        self.expiry.is_none_or(|expiry| now < expiry)
+    }
+}
+
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_nanos(fs::now_nanos())
 }
 
 /// The sources that this remote and this environment allow.
@@ -319,14 +415,11 @@ fn profile_source(name: &str, var: Var<'_>, config: &ProviderConfig) -> Source {
     let profile = Profile {
         name: name.to_owned(),
         files: profile_files(var),
+        config: config.clone(),
     };
-    let provider = ProfileFileCredentialsProvider::builder()
-        .configure(config)
-        .profile_files(profile.files.clone())
-        .profile_name(name);
     Source {
-        profile: Some(profile),
-        ..source(&format!("profile `{name}`"), provider.build())
+        profile: Some(profile.clone()),
+        ..source(&format!("profile `{name}`"), profile)
     }
 }
 

@@ -255,7 +255,7 @@ fn counting(lifetime: Option<Duration>) -> Keys {
     let count = std::sync::atomic::AtomicUsize::new(0);
     let count = Arc::new(count);
     let provider = provide_credentials_fn(move || {
-        let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let number = count.fetch_add(1, Ordering::Relaxed);
         let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(fs::now_nanos());
         let expiry = lifetime.map(|lifetime| now + lifetime);
         async move {
@@ -268,14 +268,96 @@ fn counting(lifetime: Option<Duration>) -> Keys {
             ))
         }
     });
+    of(vec![source("test", provider)])
+}
+
+fn of(sources: Vec<Source>) -> Keys {
     Keys {
-        sources: vec![source("test", provider)],
+        sources,
         cached: AsyncMutex::new(None),
+        edition: AtomicU64::new(0),
         used: Mutex::new(Used {
             key_id: None,
             source: String::new(),
         }),
     }
+}
+
+/// Hands out one key that is good for so long, and then none.
+fn one(lifetime: Duration) -> Keys {
+    let is_out = std::sync::atomic::AtomicBool::new(false);
+    let is_out = Arc::new(is_out);
+    let provider = provide_credentials_fn(move || {
+        let key = match is_out.swap(true, Ordering::Relaxed) {
+            true => Err(CredentialsError::provider_error("no more")),
+            false => Ok(Credentials::new(
+                "id",
+                "s",
+                None,
+                Some(now() + lifetime),
+                "test",
+            )),
+        };
+        async move { key }
+    });
+    of(vec![source("test", provider)])
+}
+
+#[test]
+fn the_rest_of_a_key_is_used_when_there_is_no_other() {
+    let keys = one(Duration::from_secs(60));
+    for _ in 0..3 {
+        assert_eq!(run(keys.get_credential()).unwrap().key_id, "id");
+    }
+    let keys = one(Duration::ZERO);
+    run(keys.get_credential()).unwrap();
+    let error = run(keys.get_credential()).unwrap_err();
+    assert!(error.to_string().contains("no more"), "{error}");
+}
+
+#[test]
+fn a_refused_key_is_asked_for_again_once_for_all_who_used_it() {
+    let keys = counting(None);
+    let first = run(keys.edition()).unwrap();
+    assert!(run(keys.renew(first)).unwrap());
+    // The other threads had the same key, and find the new one.
+    assert!(run(keys.renew(first)).unwrap());
+    assert_eq!(run(keys.get_credential()).unwrap().key_id, "id-1");
+    let second = run(keys.edition()).unwrap();
+    assert_ne!(first, second);
+    let same = of(vec![source(
+        "test",
+        Credentials::new("id", "s", None, None, "test"),
+    )]);
+    let edition = run(same.edition()).unwrap();
+    assert!(!run(same.renew(edition)).unwrap());
+    let none = one(Duration::from_secs(60));
+    let edition = run(none.edition()).unwrap();
+    assert!(
+        run(none.renew(edition))
+            .unwrap_err()
+            .detail
+            .contains("no more")
+    );
+}
+
+/// As a tool does that keeps temporary keys in a profile.
+#[test]
+fn a_profile_that_was_renewed_meanwhile_is_read_again() {
+    let write = |home: &Home, id: &str| {
+        let text = format!("[default]\naws_access_key_id = {id}\naws_secret_access_key = s\n");
+        let path = home.dir.path().join(".aws/credentials");
+        fs::replace(&path, text.as_bytes()).unwrap();
+    };
+    let home = Home::new().with_file("credentials", "");
+    write(&home, "id-old");
+    let keys = home.keys(&Address::default());
+    assert_eq!(run(keys.get_credential()).unwrap().key_id, "id-old");
+    let edition = run(keys.edition()).unwrap();
+    assert!(!run(keys.renew(edition)).unwrap());
+    write(&home, "id-new");
+    assert!(run(keys.renew(edition)).unwrap());
+    assert_eq!(run(keys.get_credential()).unwrap().key_id, "id-new");
 }
 
 #[test]

@@ -12,15 +12,23 @@ use super::credentials::Missing;
 use super::printable;
 
 /// Codes that say `no` to the one who asks, whatever status they come with.
-const DENYING_CODES: [&str; 7] = [
+const DENYING_CODES: [&str; 5] = [
     "AccessDenied",
-    "ExpiredToken",
     "InvalidAccessKeyId",
     "InvalidToken",
     "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
+];
+
+/// Codes that say that a key was good once.
+const EXPIRED_CODES: [&str; 3] = [
+    "ExpiredToken",
+    "ExpiredTokenException",
     "TokenRefreshRequired",
 ];
+
+/// The same in the sentence in which Azure tells what is wrong with a shared access signature.
+const EXPIRED_SIGNATURE: &str = "Signature not valid in the specified time frame";
 
 /// Why a request did not succeed.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,6 +54,8 @@ pub(super) struct Status {
     pub(super) code: Option<String>,
     /// The service's sentence.
     pub(super) message: Option<String>,
+    /// What Azure has to add.
+    pub(super) detail: Option<String>,
 }
 
 /// What the caller can do about an answer that was not 2xx.
@@ -57,6 +67,8 @@ pub(super) enum Kind {
     NoBucket,
     /// The one who asks may not.
     Denied,
+    /// The one who asks might have, but not any more.
+    Expired,
     /// The bucket is somewhere else.
     Elsewhere,
     /// An object is in the way.
@@ -95,6 +107,7 @@ impl Failure {
                 number: 404,
                 code: None,
                 message: None,
+                detail: None,
             });
         }
         Self::Other(root_cause(error))
@@ -131,6 +144,7 @@ impl Status {
                 number: 301,
                 code: None,
                 message: None,
+                detail: None,
             });
         }
         if text.starts_with("Bulk delete request failed for key ") {
@@ -139,6 +153,7 @@ impl Status {
                 number: code.strip_suffix(')')?.parse().ok()?,
                 code: None,
                 message: None,
+                detail: None,
             });
         }
         let rest = text.strip_prefix("Server returned non-2xx status code: ")?;
@@ -146,6 +161,7 @@ impl Status {
             number: rest.get(..3)?.parse().ok()?,
             code: element(rest, "Code").filter(|code| is_word(code)),
             message: element(rest, "Message"),
+            detail: element(rest, "AuthenticationErrorDetail"),
         })
     }
 
@@ -155,6 +171,8 @@ impl Status {
             (_, Some("NoSuchBucket" | "ContainerNotFound")) => Kind::NoBucket,
             (404, _) => Kind::NoObject,
             (_, Some("PermanentRedirect" | "AuthorizationHeaderMalformed")) => Kind::Elsewhere,
+            (_, Some(code)) if EXPIRED_CODES.contains(&code) => Kind::Expired,
+            (403, _) if self.is_expired_signature() => Kind::Expired,
             (_, Some(code)) if DENYING_CODES.contains(&code) => Kind::Denied,
             (401 | 403, _) => Kind::Denied,
             (300..=303 | 305..=399, _) => Kind::Elsewhere,
@@ -163,6 +181,16 @@ impl Status {
             (408 | 429 | 500.., _) => Kind::Trouble,
             _ => Kind::Unknown,
         }
+    }
+
+    fn is_expired_signature(&self) -> bool {
+        let detail = self.detail.as_ref();
+        detail.is_some_and(|detail| detail.starts_with(EXPIRED_SIGNATURE))
+    }
+
+    /// Whether another key might do: this one has expired, or was not taken for one.
+    pub(super) fn is_stale(&self) -> bool {
+        self.number == 401 || self.kind() == Kind::Expired
     }
 
     /// `503 SlowDown: Reduce your request rate`.
@@ -209,6 +237,7 @@ mod tests {
             number,
             code: code.map(str::to_owned),
             message: None,
+            detail: None,
         }
     }
 
@@ -255,6 +284,24 @@ mod tests {
     }
 
     #[test]
+    fn a_signature_of_azure_that_is_over_has_expired() {
+        let answer = |detail: &str| {
+            format!(
+                "Server returned non-2xx status code: 403 Forbidden: <Error><Code>AuthenticationFailed</Code>\
+                 <Message>Server failed to authenticate the request.</Message>\
+                 <AuthenticationErrorDetail>{detail}</AuthenticationErrorDetail></Error>"
+            )
+        };
+        let over = answer(
+            "Signature not valid in the specified time frame: Start [Wed, 01 Jan 2025 00:00:00 GMT] - \
+             Expiry [Thu, 02 Jan 2025 00:00:00 GMT] - Current [Fri, 03 Jan 2025 00:00:00 GMT]",
+        );
+        assert_eq!(Status::parse(&over).unwrap().kind(), Kind::Expired);
+        let wrong = answer("Signature did not match. String to sign used was rl");
+        assert_eq!(Status::parse(&wrong).unwrap().kind(), Kind::Denied);
+    }
+
+    #[test]
     fn a_code_that_is_no_word_is_dropped() {
         let text = "Server returned non-2xx status code: 400 Bad Request: <Code>a b</Code>";
         assert_eq!(Status::parse(text).unwrap(), status(400, None));
@@ -273,7 +320,9 @@ mod tests {
             (409, Some("LeaseIdMissing"), Kind::Conflict),
             (403, None, Kind::Denied),
             (401, None, Kind::Denied),
-            (400, Some("ExpiredToken"), Kind::Denied),
+            (400, Some("ExpiredToken"), Kind::Expired),
+            (403, Some("ExpiredToken"), Kind::Expired),
+            (400, Some("TokenRefreshRequired"), Kind::Expired),
             (400, Some("AuthorizationHeaderMalformed"), Kind::Elsewhere),
             (301, Some("PermanentRedirect"), Kind::Elsewhere),
             (307, None, Kind::Elsewhere),

@@ -20,6 +20,8 @@ struct State {
     path: String,
     lifetimes: Vec<u64>,
     asked: Vec<String>,
+    /// Tokens up to this number are not taken any more.
+    revoked: usize,
     objects: BTreeMap<String, Vec<u8>>,
 }
 
@@ -36,6 +38,12 @@ impl Issuer {
         Self { endpoint, state }
     }
 
+    /// Takes none of the tokens any more that are out.
+    pub(crate) fn revoke(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.revoked = state.asked.len();
+    }
+
     /// What was asked of the one who hands out tokens: the place and the body of each request.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.state.lock().unwrap().asked.clone()
@@ -48,8 +56,9 @@ impl State {
         if place.split('?').next() == Some(&self.path) {
             return self.issue(stream, place, &request.body);
         }
-        let wanted = format!("Bearer token-{}", self.asked.len());
-        if request.headers.get("authorization") != Some(&wanted) {
+        let newest = self.asked.len();
+        let wanted = format!("Bearer token-{newest}");
+        if newest <= self.revoked || request.headers.get("authorization") != Some(&wanted) {
             let body = b"<Error><Code>InvalidAuthenticationInfo</Code></Error>";
             return answer(stream, "401 Unauthorized", "", body, method == "HEAD");
         }

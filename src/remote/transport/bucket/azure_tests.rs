@@ -229,6 +229,27 @@ fn a_token_that_expires_is_asked_for_again() {
     assert_eq!(server.asked().len(), 3);
 }
 
+/// One that is refused before its time, as when somebody has ended the session.
+#[test]
+fn a_token_that_is_refused_is_asked_for_again_once() {
+    let server = Server::start("/the-tenant/oauth2/v2.0/token", &[3600, 3600]);
+    let mut variables = principal(&server);
+    variables.push(("AZURE_CLIENT_SECRET", "hunter2".to_owned()));
+    let variables: Vec<_> = variables.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    let bucket = at(&server, &variables);
+    bucket.put("a", &bytes("x")).unwrap();
+    server.revoke();
+    assert!(bucket.put_if_absent("b", &bytes("y")).unwrap());
+    assert_eq!(bucket.get("b").unwrap().unwrap(), "y");
+    assert_eq!(server.asked().len(), 2);
+    server.revoke();
+    let error = bucket.get("b").unwrap_err();
+    let Error::NoCredentials { key_source, .. } = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(key_source, "AZURE_CLIENT_SECRET");
+}
+
 #[test]
 fn the_identity_of_the_machine_is_asked_without_tls() {
     let server = Server::start("/metadata/identity/oauth2/token", &[3600]);

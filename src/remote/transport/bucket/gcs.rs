@@ -38,10 +38,8 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Service, String> {
         None => wire.clone().into_machine(),
     };
     let asking = builder(Patience::Short).with_http_connector(issuer);
-    let keys = Arc::new(Named {
-        provider: source.provider(asking)?,
-        source: source.name,
-    });
+    let name = source.name.clone();
+    let keys = Arc::new(Named::new(&name, move || source.provider(asking.clone()))?);
     let client = |patience: Patience| -> Result<Box<dyn ObjectStore>, String> {
         let keys: GcpCredentialProvider = Arc::clone(&keys) as _;
         let builder = builder(patience).with_credentials(keys);

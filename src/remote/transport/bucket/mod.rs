@@ -25,7 +25,7 @@ use object_store::{
 };
 
 use self::budget::Budget;
-use super::credentials::Used;
+use super::credentials::Identity;
 use super::driver::Driver;
 use super::failure::{Failure, Kind, Status, or_absent, root_cause};
 use super::wire::{STALL, Wire};
@@ -87,12 +87,6 @@ struct Service {
     elsewhere: String,
     /// The key that was last used.
     keys: Arc<dyn Identity>,
-}
-
-/// Who signs the requests.
-trait Identity: std::fmt::Debug + Send + Sync {
-    /// The key that was last used, as far as it may be shown.
-    fn used(&self) -> Used;
 }
 
 /// What it takes to make the clients of a cloud.
@@ -180,13 +174,32 @@ impl Bucket {
         request: &impl AsyncFn(&dyn ObjectStore) -> object_store::Result<T>,
     ) -> std::result::Result<T, Failure> {
         if !self.answered.load(Ordering::Relaxed) {
-            let answer = self.note(self.driver.run(request(&*self.service.hasty)));
+            let answer = self.signed(|| self.driver.run(request(&*self.service.hasty)));
             let troubled = matches!(&answer, Err(failure) if failure.kind() == Some(Kind::Trouble));
             if !troubled {
                 return answer;
             }
         }
-        self.note(self.driver.run(request(&*self.service.patient)))
+        self.signed(|| self.driver.run(request(&*self.service.patient)))
+    }
+
+    /// Sends a request; once more if the key has expired, and those who hand them out have another.
+    fn signed<T>(
+        &self,
+        request: impl Fn() -> object_store::Result<T>,
+    ) -> std::result::Result<T, Failure> {
+        let keys = &self.service.keys;
+        let edition = self.driver.run(keys.edition());
+        let edition = edition.map_err(Failure::Credentials)?;
+        let answer = self.note(request());
+        if !matches!(&answer, Err(Failure::Status(status)) if status.is_stale()) {
+            return answer;
+        }
+        match self.driver.run(keys.renew(edition)) {
+            Ok(true) => self.note(request()),
+            Ok(false) => answer,
+            Err(missing) => Err(Failure::Credentials(missing)),
+        }
     }
 
     /// Remembers that the service answered, be it with an error, and that the bucket is there.
@@ -246,12 +259,13 @@ impl Bucket {
         let payload = load(&self.remote, body)?;
         let mut tries = 1;
         loop {
-            let options = PutOptions::from(mode.clone());
-            let sent = self
-                .service
-                .patient
-                .put_opts(&location, payload.clone(), options);
-            let Err(failure) = self.note(self.driver.run(sent)) else {
+            let client = &self.service.patient;
+            let sent = self.signed(|| {
+                let options = PutOptions::from(mode.clone());
+                let sent = client.put_opts(&location, payload.clone(), options);
+                self.driver.run(sent)
+            });
+            let Err(failure) = sent else {
                 return Ok(true);
             };
             // The client itself does not repeat what may have had its effect. Here it may: who
@@ -324,6 +338,15 @@ impl Bucket {
                     remote: self.remote.clone(),
                     url: self.url.clone(),
                     code: status.code,
+                    key_id: used.key_id,
+                    key_source: used.source,
+                }
+            }
+            Kind::Expired => {
+                let used = self.service.keys.used();
+                Error::Expired {
+                    remote: self.remote.clone(),
+                    url: self.url.clone(),
                     key_id: used.key_id,
                     key_source: used.source,
                 }

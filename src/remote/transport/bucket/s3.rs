@@ -6,8 +6,8 @@ use object_store::ClientOptions;
 use object_store::ObjectStore;
 use object_store::aws::AmazonS3Builder;
 
-use super::{Identity, Opening, Service, wire};
-use crate::remote::transport::credentials::{Keys, Place, Used};
+use super::{Opening, Service, wire};
+use crate::remote::transport::credentials::{Keys, Place};
 use crate::remote::transport::driver::Patience;
 use crate::remote::transport::failure::root_cause;
 use crate::remote::transport::wire::Wire;
@@ -31,12 +31,6 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Service, String> {
         elsewhere: format!("the bucket `{bucket}` is not in region `{}`", place.region),
         keys,
     })
-}
-
-impl Identity for Keys {
-    fn used(&self) -> Used {
-        Self::used(self)
-    }
 }
 
 fn connect(
