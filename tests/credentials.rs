@@ -567,3 +567,45 @@ fn a_login_that_ends_in_the_middle_of_a_push_says_how_to_go_on() {
         &["error[E0413]", "hint: aws sso login --profile team\n"],
     );
 }
+
+#[test]
+fn a_bucket_in_another_region_is_found_by_the_command_that_is_named() {
+    for word in ["PermanentRedirect", "AuthorizationHeaderMalformed"] {
+        let mut project = Project::new();
+        let id = project.copy();
+        project.amazon.move_to("eu-west-1", word);
+        project.set("AWS_REGION", "us-west-2");
+        let output = project.sandbox.esker("push");
+        assert_eq!(output.code, 4, "{output}");
+        says(
+            &output,
+            &[
+                "error[E0421]",
+                "is not in region `us-west-2`, but in `eu-west-1`",
+                "hint: esker remote set s3 region eu-west-1\n",
+            ],
+        );
+        project.sandbox.ok("remote set s3 region eu-west-1");
+        project.sandbox.commit("Name the region");
+        project.travels_with(&id);
+    }
+}
+
+#[test]
+fn a_clock_that_is_wrong_is_named_with_what_the_other_says() {
+    let mut project = Project::new();
+    project.copy();
+    project.amazon.skew();
+    let output = project.sandbox.esker("push");
+    assert_eq!(output.code, 4, "{output}");
+    says(
+        &output,
+        &[
+            "error[E0422]",
+            "the clock of this machine",
+            "2026-01-01T01:00:00Z",
+            "date --utc",
+        ],
+    );
+    assert!(!output.stderr.contains("key"), "{output}");
+}

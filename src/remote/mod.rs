@@ -116,6 +116,29 @@ pub enum Error {
         /// The profile to sign in to, if it is that nobody has.
         login: Option<Box<str>>,
     },
+    /// The bucket is in another region.
+    #[error("remote `{remote}`: {detail}, but in `{region}`")]
+    Elsewhere {
+        /// The remote's name.
+        remote: String,
+        /// Where it is not.
+        detail: String,
+        /// Where it is.
+        region: String,
+    },
+    /// The clock of this machine is wrong.
+    #[error(
+        "the clock of this machine is too far from that of remote `{remote}` ({url}){}",
+        prefixed(", which says ", time.as_deref())
+    )]
+    Clock {
+        /// The remote's name.
+        remote: String,
+        /// Where it is.
+        url: String,
+        /// What the other clock says.
+        time: Option<String>,
+    },
     /// The bucket does not exist.
     #[error("bucket `{bucket}` of remote `{remote}` does not exist")]
     NoBucket {

@@ -45,6 +45,7 @@ pub(crate) struct Behind {
 struct State {
     behind: Behind,
     region: &'static str,
+    elsewhere: &'static str,
     /// The secret of each key, and the session token that belongs to it.
     keys: BTreeMap<String, Key>,
     issued: usize,
@@ -78,6 +79,7 @@ impl Amazon {
         let state = State {
             behind,
             region: "us-east-1",
+            elsewhere: "AuthorizationHeaderMalformed",
             keys: BTreeMap::from([(WRITTEN.0.to_owned(), written)]),
             issued: 0,
             asked: Vec::new(),
@@ -128,6 +130,17 @@ impl Amazon {
     pub(crate) fn expire_after(&self, requests: usize) {
         let mut state = self.state();
         state.expiry = Some(state.served + requests);
+    }
+
+    /// The bucket is in this region, and nowhere else; who asks elsewhere is told so by this word.
+    pub(crate) fn move_to(&self, region: &'static str, word: &'static str) {
+        let mut state = self.state();
+        (state.region, state.elsewhere) = (region, word);
+    }
+
+    /// From now on the one who asks is an hour late.
+    pub(crate) fn skew(&self) {
+        self.state().is_skewed = true;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -345,10 +358,7 @@ impl State {
         }
         match signed.region == region {
             true => Ok(signed.id),
-            false => Err((
-                "AuthorizationHeaderMalformed",
-                format!("<Region>{region}</Region>"),
-            )),
+            false => Err((self.elsewhere, format!("<Region>{region}</Region>"))),
         }
     }
 

@@ -32,6 +32,10 @@ pub(super) fn remote_error(error: &Error, text: String) -> CliError {
         Error::NoCredentials {
             url, key_source, ..
         } => CliError::new("E0413", REMOTE, text).hint(no_credentials(url, key_source)),
+        Error::Elsewhere { remote, region, .. } => CliError::new("E0421", REMOTE, text)
+            .hint(format!("esker remote set {remote} region {region}")),
+        Error::Clock { .. } => CliError::new("E0422", REMOTE, text)
+            .hint("compare it with what `date --utc` says here, and set the clock of this machine"),
         Error::NoBucket { .. } => CliError::new("E0414", REMOTE, text)
             .hint("create it, or correct the url in esker.toml"),
         Error::MissingDirectory { .. } => CliError::new("E0415", REMOTE, text)

@@ -12,11 +12,10 @@ use super::credentials::Missing;
 use super::printable;
 
 /// Codes that say `no` to the one who asks, whatever status they come with.
-const DENYING_CODES: [&str; 5] = [
+const DENYING_CODES: [&str; 4] = [
     "AccessDenied",
     "InvalidAccessKeyId",
     "InvalidToken",
-    "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
 ];
 
@@ -29,6 +28,12 @@ const EXPIRED_CODES: [&str; 3] = [
 
 /// The same in the sentence in which Azure tells what is wrong with a shared access signature.
 const EXPIRED_SIGNATURE: &str = "Signature not valid in the specified time frame";
+
+/// The same in which it says that a request is from another time.
+const LATE_REQUEST: &str = "Request date header too old";
+
+/// Where S3 and Azure tell more.
+const MORE: [&str; 3] = ["Region", "ServerTime", "AuthenticationErrorDetail"];
 
 /// Why a request did not succeed.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,8 +59,9 @@ pub(super) struct Status {
     pub(super) code: Option<String>,
     /// The service's sentence.
     pub(super) message: Option<String>,
-    /// What Azure has to add.
-    pub(super) detail: Option<String>,
+    /// What the document adds: the region of the bucket, what the clock of the service says, or what exactly
+    /// Azure has against it.
+    pub(super) more: Option<String>,
 }
 
 /// What the caller can do about an answer that was not 2xx.
@@ -69,6 +75,8 @@ pub(super) enum Kind {
     Denied,
     /// The one who asks might have, but not any more.
     Expired,
+    /// The clock of the one who asks is wrong.
+    Clock,
     /// The bucket is somewhere else.
     Elsewhere,
     /// An object is in the way.
@@ -107,7 +115,7 @@ impl Failure {
                 number: 404,
                 code: None,
                 message: None,
-                detail: None,
+                more: None,
             });
         }
         Self::Other(root_cause(error))
@@ -144,7 +152,7 @@ impl Status {
                 number: 301,
                 code: None,
                 message: None,
-                detail: None,
+                more: None,
             });
         }
         if text.starts_with("Bulk delete request failed for key ") {
@@ -153,7 +161,7 @@ impl Status {
                 number: code.strip_suffix(')')?.parse().ok()?,
                 code: None,
                 message: None,
-                detail: None,
+                more: None,
             });
         }
         let rest = text.strip_prefix("Server returned non-2xx status code: ")?;
@@ -161,7 +169,7 @@ impl Status {
             number: rest.get(..3)?.parse().ok()?,
             code: element(rest, "Code").filter(|code| is_word(code)),
             message: element(rest, "Message"),
-            detail: element(rest, "AuthenticationErrorDetail"),
+            more: MORE.iter().find_map(|name| element(rest, name)),
         })
     }
 
@@ -172,7 +180,9 @@ impl Status {
             (404, _) => Kind::NoObject,
             (_, Some("PermanentRedirect" | "AuthorizationHeaderMalformed")) => Kind::Elsewhere,
             (_, Some(code)) if EXPIRED_CODES.contains(&code) => Kind::Expired,
-            (403, _) if self.is_expired_signature() => Kind::Expired,
+            (403, _) if self.adds(EXPIRED_SIGNATURE) => Kind::Expired,
+            (_, Some("RequestTimeTooSkewed")) => Kind::Clock,
+            (403, _) if self.adds(LATE_REQUEST) => Kind::Clock,
             (_, Some(code)) if DENYING_CODES.contains(&code) => Kind::Denied,
             (401 | 403, _) => Kind::Denied,
             (300..=303 | 305..=399, _) => Kind::Elsewhere,
@@ -183,9 +193,21 @@ impl Status {
         }
     }
 
-    fn is_expired_signature(&self) -> bool {
-        let detail = self.detail.as_ref();
-        detail.is_some_and(|detail| detail.starts_with(EXPIRED_SIGNATURE))
+    /// Whether what it adds begins so.
+    fn adds(&self, start: &str) -> bool {
+        let more = self.more.as_ref();
+        more.is_some_and(|more| more.starts_with(start))
+    }
+
+    /// The region that the bucket is in, if it can be the name of one.
+    pub(super) fn region(&self) -> Option<&str> {
+        self.more.as_deref().filter(|region| is_region(region))
+    }
+
+    /// What the clock of the service says.
+    pub(super) fn time(self) -> Option<String> {
+        self.more
+            .filter(|time| time.starts_with(|first: char| first.is_ascii_digit()))
     }
 
     /// Whether another key might do: this one has expired, or was not taken for one.
@@ -224,6 +246,12 @@ fn element(text: &str, name: &str) -> Option<String> {
     (!value.is_empty()).then_some(value)
 }
 
+/// Whether this can be the name of a region.
+pub(super) fn is_region(text: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=64).contains(&text.len()) && text.bytes().all(legal)
+}
+
 fn is_word(text: &str) -> bool {
     text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
@@ -237,7 +265,7 @@ mod tests {
             number,
             code: code.map(str::to_owned),
             message: None,
-            detail: None,
+            more: None,
         }
     }
 
@@ -284,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_of_azure_that_is_over_has_expired() {
+    fn what_azure_adds_to_a_refusal_tells_why() {
         let answer = |detail: &str| {
             format!(
                 "Server returned non-2xx status code: 403 Forbidden: <Error><Code>AuthenticationFailed</Code>\
@@ -297,8 +325,27 @@ mod tests {
              Expiry [Thu, 02 Jan 2025 00:00:00 GMT] - Current [Fri, 03 Jan 2025 00:00:00 GMT]",
         );
         assert_eq!(Status::parse(&over).unwrap().kind(), Kind::Expired);
+        let late = answer("Request date header too old: 'Wed, 01 Jan 2025 00:00:00 GMT'");
+        let late = Status::parse(&late).unwrap();
+        assert_eq!(late.kind(), Kind::Clock);
+        assert_eq!(late.time(), None);
         let wrong = answer("Signature did not match. String to sign used was rl");
         assert_eq!(Status::parse(&wrong).unwrap().kind(), Kind::Denied);
+    }
+
+    #[test]
+    fn a_region_is_read_if_it_can_be_one() {
+        let read = |region: &str| {
+            let text = format!(
+                "Server returned non-2xx status code: 400 Bad Request: <Error>\
+                 <Code>AuthorizationHeaderMalformed</Code><Region>{region}</Region></Error>"
+            );
+            Status::parse(&text).unwrap().region().map(str::to_owned)
+        };
+        assert_eq!(read("eu-west-1").as_deref(), Some("eu-west-1"));
+        for region in ["", "eu west", "$(reboot)", "EU", &"a".repeat(65)] {
+            assert_eq!(read(region), None, "{region}");
+        }
     }
 
     #[test]
@@ -323,6 +370,7 @@ mod tests {
             (400, Some("ExpiredToken"), Kind::Expired),
             (403, Some("ExpiredToken"), Kind::Expired),
             (400, Some("TokenRefreshRequired"), Kind::Expired),
+            (403, Some("RequestTimeTooSkewed"), Kind::Clock),
             (400, Some("AuthorizationHeaderMalformed"), Kind::Elsewhere),
             (301, Some("PermanentRedirect"), Kind::Elsewhere),
             (307, None, Kind::Elsewhere),

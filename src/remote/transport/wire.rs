@@ -24,7 +24,7 @@ use object_store::client::{
 use reqwest::Certificate;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::failure::root_cause;
+use super::failure::{is_region, root_cause};
 use crate::fs;
 use crate::remote::Address;
 
@@ -51,6 +51,8 @@ pub(super) struct Wire {
     pub(super) is_plain: bool,
     /// For how long nothing may move.
     pub(super) stall: Duration,
+    /// Whether a server may send the client elsewhere.
+    is_led: bool,
     /// Whether it is the metadata service of this machine that is asked: that one is near if it is
     /// there at all, and no proxy leads to it.
     is_machine: bool,
@@ -74,6 +76,10 @@ impl HttpConnector for Wire {
         let builder = match self.is_machine {
             true => builder.no_proxy(),
             false => builder,
+        };
+        let builder = match self.is_led {
+            true => builder,
+            false => builder.redirect(reqwest::redirect::Policy::none()),
         };
         let client = builder
             .build()
@@ -108,8 +114,17 @@ impl Wire {
             authorities,
             is_plain: url.starts_with("http://"),
             stall,
+            is_led: true,
             is_machine: false,
         })
+    }
+
+    /// The same for requests that are signed, which is for one server.
+    pub(super) fn without_redirects(self) -> Self {
+        Self {
+            is_led: false,
+            ..self
+        }
     }
 
     /// The same to a server that is asked without TLS.
@@ -168,6 +183,14 @@ impl HttpService for Line {
         if parts.status == StatusCode::OK && parts.headers.contains_key(header::CONTENT_RANGE) {
             parts.status = StatusCode::PARTIAL_CONTENT;
         }
+        if let Some(region) = other_region(&parts) {
+            // Of a redirect the client keeps neither headers nor body.
+            let body =
+                format!("<Error><Code>PermanentRedirect</Code><Region>{region}</Region></Error>");
+            parts = http::Response::new(()).into_parts().0;
+            parts.status = StatusCode::BAD_REQUEST;
+            return Ok(HttpResponse::from_parts(parts, body.into()));
+        }
         let body = HttpResponseBody::new(Received {
             body,
             stall: self.stall,
@@ -175,6 +198,12 @@ impl HttpService for Line {
         });
         Ok(HttpResponse::from_parts(parts, body))
     }
+}
+
+/// The region to which S3 sends whoever asks in another one.
+fn other_region(answer: &http::response::Parts) -> Option<String> {
+    let region = answer.headers.get("x-amz-bucket-region")?.to_str().ok()?;
+    (answer.status.is_redirection() && is_region(region)).then(|| region.to_owned())
 }
 
 /// Counts the pieces of a body that were sent.

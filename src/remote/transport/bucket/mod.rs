@@ -105,7 +105,8 @@ fn wire(endpoint: &str, opening: &Opening<'_>) -> std::result::Result<Wire, Stri
             "the endpoint `{endpoint}` begins neither with `https://` nor with `http://`"
         ));
     }
-    Wire::to(endpoint, opening.address, opening.var, opening.stall)
+    let wire = Wire::to(endpoint, opening.address, opening.var, opening.stall)?;
+    Ok(wire.without_redirects())
 }
 
 impl Bucket {
@@ -351,9 +352,26 @@ impl Bucket {
                     key_source: used.source,
                 }
             }
-            Kind::Elsewhere => self.protocol(format!("{answer}: {}", self.service.elsewhere)),
+            Kind::Elsewhere => self.elsewhere(&answer, status.region()),
+            Kind::Clock => Error::Clock {
+                remote: self.remote.clone(),
+                url: self.url.clone(),
+                time: status.time(),
+            },
             Kind::Trouble => self.unreachable(answer),
             Kind::NoObject | Kind::Exists | Kind::Conflict | Kind::Unknown => self.protocol(answer),
+        }
+    }
+
+    fn elsewhere(&self, answer: &str, region: Option<&str>) -> Error {
+        let not_there = &self.service.elsewhere;
+        match region.filter(|region| !not_there.contains(&format!("`{region}`"))) {
+            Some(region) => Error::Elsewhere {
+                remote: self.remote.clone(),
+                detail: not_there.clone(),
+                region: region.to_owned(),
+            },
+            None => self.protocol(format!("{answer}: {not_there}")),
         }
     }
 

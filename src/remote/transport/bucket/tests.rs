@@ -134,13 +134,13 @@ fn a_key_that_has_expired_and_is_the_only_one_is_named() {
 fn a_mute_denial_is_asked_for_its_reason() {
     let script = Script::start(vec![
         bare("403 Forbidden", 0),
-        answer("403 Forbidden", "RequestTimeTooSkewed"),
+        answer("403 Forbidden", "InvalidAccessKeyId"),
     ]);
     let error = script.open().head("a").unwrap_err();
     let Error::Denied { code, .. } = error else {
         panic!("{error:?}");
     };
-    assert_eq!(code.as_deref(), Some("RequestTimeTooSkewed"));
+    assert_eq!(code.as_deref(), Some("InvalidAccessKeyId"));
     assert_eq!(
         script.finish(),
         ["head /esk/p/a http/1.1", "get /esk/p/a http/1.1"]
@@ -158,6 +158,46 @@ fn another_region_is_named() {
         assert!(detail.contains("not in region `us-east-1`"), "{detail}");
         script.finish();
     }
+}
+
+/// The redirects of S3 say where the bucket is in a header alone, some with a place to go to.
+#[test]
+fn the_region_of_a_redirect_is_read() {
+    for more in ["", "location: http://127.0.0.1:1/elsewhere\r\n"] {
+        for status in ["301 Moved Permanently", "307 Temporary Redirect"] {
+            let answer = bare(status, 0).replace(
+                "etag: \"e\"\r\n",
+                &format!("x-amz-bucket-region: eu-west-1\r\n{more}"),
+            );
+            let script = Script::start(vec![answer]);
+            let error = script.open().get("a").unwrap_err();
+            let Error::Elsewhere { detail, region, .. } = &error else {
+                panic!("{status} {more}: {error:?}");
+            };
+            assert!(detail.contains("`us-east-1`"), "{detail}");
+            assert_eq!(region, "eu-west-1");
+            script.finish();
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_is_wrong_is_named() {
+    let body = "<Error><Code>RequestTimeTooSkewed</Code>\
+                <ServerTime>2026-01-01T01:00:00Z</ServerTime></Error>";
+    let script = Script::start(vec![
+        bare("403 Forbidden", 0),
+        format!(
+            "HTTP/1.1 403 Forbidden\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        ),
+    ]);
+    let error = script.open().head("a").unwrap_err();
+    let Error::Clock { time, .. } = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(time.as_deref(), Some("2026-01-01T01:00:00Z"));
+    script.finish();
 }
 
 #[test]
