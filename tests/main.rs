@@ -55,6 +55,8 @@ mod fsck_remote;
 #[cfg(test)]
 mod gc;
 #[cfg(test)]
+mod google;
+#[cfg(test)]
 mod hooks;
 #[cfg(test)]
 mod init;

@@ -10,10 +10,15 @@
 //! - `reference-headers`: `x-goog-if-generation-match`, where 0 asks that there is no object;
 //!   `x-goog-generation`, `x-goog-stored-content-length`.
 //! - `reference-status`: the names of errors, and the document that tells them.
+//!
+//! It also plays those who hand out tokens: the metadata service of a machine, the exchange of federated tokens,
+//! and the service account that one of those may speak for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::io::Write as _;
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::serving::{Request, answer, decode, listen};
@@ -23,6 +28,9 @@ const PAGE: usize = 1000;
 
 /// The one bucket that is there. Its name has a letter that is written otherwise in a URL.
 pub(crate) const BUCKET: &str = "esker-test";
+
+/// What somebody else says of whoever runs the tests.
+pub(crate) const SUBJECT: &str = "a subject/of=another";
 
 /// The cloud.
 pub(crate) struct Google {
@@ -36,6 +44,11 @@ struct State {
     objects: BTreeMap<String, (u64, Vec<u8>)>,
     generation: u64,
     tokens: Vec<String>,
+    /// What was asked of those who hand out tokens.
+    asked: Vec<String>,
+    revoked: BTreeSet<String>,
+    /// After so many requests for objects, all tokens that were shown are revoked.
+    revocation: Option<usize>,
     /// Says this instead of what was asked for, so often.
     refusal: Option<(usize, &'static str, &'static str)>,
     served: usize,
@@ -54,6 +67,17 @@ impl Google {
         self.state.lock().unwrap().refusal = Some((times, status, code));
     }
 
+    /// What was asked of those who hand out tokens.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.state.lock().unwrap().asked.clone()
+    }
+
+    /// After so many more requests none of the tokens is taken that were shown.
+    pub(crate) fn revoke_after(&self, requests: usize) {
+        let mut state = self.state.lock().unwrap();
+        state.revocation = Some(state.served + requests);
+    }
+
     /// The tokens that it was shown, each once for each change.
     pub(crate) fn tokens(&self) -> Vec<String> {
         self.state.lock().unwrap().tokens.clone()
@@ -67,8 +91,16 @@ impl Google {
 
 impl State {
     fn serve(&mut self, stream: &TcpStream, request: &Request) {
-        self.served += 1;
         let (method, place) = request.line.split_once(' ').unwrap();
+        if let Some((status, body)) = self.issue(place, request) {
+            let headers = "content-type: application/json\r\n";
+            return answer(stream, status, headers, body.to_string().as_bytes(), false);
+        }
+        if self.revocation.is_some_and(|after| self.served >= after) {
+            self.revocation = None;
+            self.revoked.extend(self.tokens.clone());
+        }
+        self.served += 1;
         let refuse = |status: &str, code: &str| {
             let body = format!(
                 "<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code>\
@@ -83,6 +115,9 @@ impl State {
         };
         if self.tokens.last().is_none_or(|last| last != token) {
             self.tokens.push(token.to_owned());
+        }
+        if self.revoked.contains(token) {
+            return refuse("401 Unauthorized", "AuthenticationRequired");
         }
         if let Some((times, status, code)) = &mut self.refusal
             && *times > 0
@@ -113,6 +148,43 @@ impl State {
             },
             _ => refuse("405 Method Not Allowed", "MethodNotAllowed"),
         }
+    }
+
+    /// What those who hand out tokens answer; none if it is not for them.
+    fn issue(
+        &mut self,
+        place: &str,
+        request: &Request,
+    ) -> Option<(&'static str, serde_json::Value)> {
+        const MACHINE: &str = "/computeMetadata/v1/instance/service-accounts/default/token";
+        let header = |name: &str| request.headers.get(name).map_or("", String::as_str);
+        let number = self.asked.len() + 1;
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        let token = match place.split('?').next() {
+            Some(MACHINE) if header("metadata-flavor") == "Google" => {
+                serde_json::json!({"access_token": format!("machine-{number}"),
+                    "expires_in": 3599, "token_type": "Bearer"})
+            }
+            Some("/subject") if header("x-caller") == "esker" => {
+                return Some(("200 OK", serde_json::json!({"value": SUBJECT})));
+            }
+            Some("/exchange") if decode(&body).contains(&format!("subject_token={SUBJECT}")) => {
+                serde_json::json!({"access_token": format!("federated-{number}"),
+                    "expires_in": 3599, "token_type": "Bearer",
+                    "issued_token_type": "urn:ietf:params:oauth:token-type:access_token"})
+            }
+            Some("/speak") if header("authorization").starts_with("Bearer federated-") => {
+                serde_json::json!({"accessToken": format!("account-{number}"),
+                    "expireTime": "2099-01-01T00:00:00Z"})
+            }
+            Some(MACHINE | "/subject" | "/exchange" | "/speak") => {
+                let refusal = serde_json::json!({"error": "invalid_grant"});
+                return Some(("400 Bad Request", refusal));
+            }
+            _ => return None,
+        };
+        self.asked.push(format!("{place} {}", decode(&body)));
+        Some(("200 OK", token))
     }
 
     fn put(
@@ -225,4 +297,46 @@ fn described((generation, bytes): &(u64, Vec<u8>)) -> String {
          x-goog-stored-content-length: {}\r\n",
         bytes.len()
     )
+}
+
+/// A service account with a key of its own.
+pub(crate) struct Account {
+    dir: PathBuf,
+}
+
+impl Account {
+    /// Makes one, with its files in that directory.
+    pub(crate) fn new(dir: &Path) -> Self {
+        let account = Self {
+            dir: dir.to_owned(),
+        };
+        account.run(
+            "openssl genrsa -out key.pem 2048 && openssl rsa -in key.pem -pubout -out public.pem",
+        );
+        let key = std::fs::read_to_string(account.path("key.pem")).unwrap();
+        let file = serde_json::json!({
+            "type": "service_account",
+            "private_key": key,
+            "private_key_id": "the-key",
+            "client_email": "esker@acme.example",
+        });
+        let path = account.path("account.json");
+        let mut written = std::fs::File::create(path).unwrap();
+        written.write_all(file.to_string().as_bytes()).unwrap();
+        account
+    }
+
+    /// One of its files: `account.json` is what Google hands out.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Runs a command among its files.
+    #[expect(clippy::disallowed_methods, reason = "tests run programs as people do")]
+    pub(crate) fn run(&self, script: &str) {
+        let mut command = std::process::Command::new("sh");
+        let output = command.args(["-c", script]).current_dir(&self.dir).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{script}: {output:?}");
+    }
 }

@@ -10,12 +10,18 @@ use std::sync::Arc;
 use object_store::gcp::{GcpCredentialProvider, GoogleCloudStorageBuilder};
 use object_store::{ClientOptions, ObjectStore};
 
+use super::federated::{External, Federated};
 use super::named::Named;
 use super::{Opening, Service, wire};
 use crate::fs;
 use crate::remote::transport::credentials::{Var, non_empty};
 use crate::remote::transport::driver::Patience;
 use crate::remote::transport::failure::root_cause;
+use crate::remote::transport::printable;
+use crate::remote::transport::wire::Wire;
+
+/// The types of files with credentials that work.
+const KINDS: &str = "`service_account`, `authorized_user` and `external_account`";
 
 /// Where the service is for everybody.
 const ENDPOINT: &str = "https://storage.googleapis.com";
@@ -37,9 +43,11 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Service, String> {
         Some(_) => wire.clone(),
         None => wire.clone().into_machine(),
     };
-    let asking = builder(Patience::Short).with_http_connector(issuer);
+    let asking = builder(Patience::Short).with_http_connector(issuer.clone());
     let name = source.name.clone();
-    let keys = Arc::new(Named::new(&name, move || source.provider(asking.clone()))?);
+    let keys = Arc::new(Named::new(&name, move || {
+        source.provider(asking.clone(), &issuer)
+    })?);
     let client = |patience: Patience| -> Result<Box<dyn ObjectStore>, String> {
         let keys: GcpCredentialProvider = Arc::clone(&keys) as _;
         let builder = builder(patience).with_credentials(keys);
@@ -90,15 +98,50 @@ impl Source {
     fn provider(
         &self,
         builder: GoogleCloudStorageBuilder,
+        wire: &Wire,
     ) -> Result<GcpCredentialProvider, String> {
+        let unusable = |reason: String| format!("{} cannot be used: {reason}", self.name);
         let builder = match &self.path {
-            Some(path) => builder.with_application_credentials(path),
+            Some(path) => match Kind::of(Path::new(path)).map_err(unusable)? {
+                Kind::Key => builder.with_application_credentials(path),
+                Kind::External(external) => {
+                    return Ok(Arc::new(Federated::new(external, wire.clone())));
+                }
+            },
             None => builder,
         };
         let client = builder.build();
-        let client = client
-            .map_err(|error| format!("{} cannot be used: {}", self.name, root_cause(&error)))?;
+        let client = client.map_err(|error| unusable(root_cause(&error)))?;
         Ok(Arc::clone(client.credentials()))
+    }
+}
+
+/// What a file with credentials is.
+enum Kind {
+    /// A key or a login, which the client reads by itself.
+    Key,
+    /// Somebody else vouches.
+    External(External),
+}
+
+impl Kind {
+    fn of(path: &Path) -> Result<Self, String> {
+        let text = fs::read(path).map_err(|error| format!("{error}: {}", error.source))?;
+        let shown = path.display();
+        let document: serde_json::Value =
+            serde_json::from_slice(&text).map_err(|_| format!("`{shown}` is not JSON"))?;
+        let kind = document.get("type").and_then(serde_json::Value::as_str);
+        match kind {
+            Some("service_account" | "authorized_user") => Ok(Self::Key),
+            Some("external_account") => match serde_json::from_value(document) {
+                Ok(external) => Ok(Self::External(external)),
+                Err(error) => Err(format!("`{shown}`: {error}")),
+            },
+            _ => Err(format!(
+                "`{shown}` is of the type `{}`; what works is {KINDS}",
+                printable(kind.unwrap_or_default())
+            )),
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod azure;
 mod budget;
+mod federated;
 mod gcs;
 mod named;
 mod s3;
