@@ -2,6 +2,8 @@
 //! a small AWS on the loopback address, which looks for them in every request before a real S3
 //! server gets it.
 
+use std::io::{BufRead, BufReader};
+
 use crate::common::{Output, S3, Sandbox};
 use crate::servers::amazon::{ASSERTION, Amazon, Behind, CONTAINER, LOGIN, RENEWAL, WRITTEN};
 
@@ -608,4 +610,76 @@ fn a_clock_that_is_wrong_is_named_with_what_the_other_says() {
         ],
     );
     assert!(!output.stderr.contains("key"), "{output}");
+}
+
+/// A line with TLS, the certificate of which an authority of its own has signed.
+const TLS_LINE: &str = r#"
+import socket, ssl, sys, threading
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("cert", "key")
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+def carry(source, target):
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+while True:
+    client = listener.accept()[0]
+    try:
+        client = context.wrap_socket(client, server_side=True)
+    except OSError:
+        continue
+    server = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+    threading.Thread(target=carry, args=(client, server), daemon=True).start()
+    threading.Thread(target=carry, args=(server, client), daemon=True).start()
+"#;
+
+/// A process that ends with the test.
+struct Ended(std::process::Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// As where a company looks into all that goes out: whoever hands out keys is trusted like the bucket.
+#[test]
+fn a_private_authority_is_trusted_by_those_who_ask_for_keys() {
+    let mut project = Project::new();
+    project.sandbox.sh("mkdir ../tls && cd ../tls && \
+         openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=ca \
+         -addext basicConstraints=critical,CA:TRUE && \
+         openssl req -newkey rsa:2048 -nodes -keyout key -out request -subj /CN=server && \
+         printf 'subjectAltName=IP:127.0.0.1' > extensions && \
+         openssl x509 -req -in request -CA ca.pem -CAkey ca.key -CAcreateserial \
+         -extfile extensions -out cert");
+    let dir = project.sandbox.root().join("tls");
+    let (_, port) = project.amazon.endpoint.rsplit_once(':').unwrap();
+    let mut line = std::process::Command::new("python3");
+    line.args(["-c", TLS_LINE, port]).current_dir(&dir);
+    let line = line.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut line = Ended(line);
+    let mut said = BufReader::new(line.0.stdout.take().unwrap());
+    let mut port = String::new();
+    said.read_line(&mut port).unwrap();
+    let url = format!("https://127.0.0.1:{}", port.trim());
+    project.config(SSO);
+    project.login("ours", LOGIN, FUTURE, "");
+    project.set("AWS_PROFILE", "worker");
+    project.set("AWS_ENDPOINT_URL_SSO", &format!("{url}/portal"));
+    project.set("AWS_ENDPOINT_URL_STS", &format!("{url}/sts"));
+    project
+        .sandbox
+        .ok(&format!("remote set s3 endpoint_url {url}"));
+    project.sandbox.commit("Name the line");
+    let stranger = project.has_none();
+    assert!(!stranger.stderr.contains("aws sso login"), "{stranger}");
+    let bundle = dir.join("ca.pem").display().to_string();
+    project.set("AWS_CA_BUNDLE", &bundle);
+    project.travels_with("ASIATEMPORARY0000002");
 }

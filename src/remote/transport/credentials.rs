@@ -31,7 +31,9 @@ use futures::lock::Mutex as AsyncMutex;
 use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
 
+use super::issuers::http_client;
 use super::printable;
+use super::wire::Wire;
 use crate::fs;
 use crate::remote::Address;
 
@@ -180,8 +182,8 @@ struct Cached {
 
 impl Keys {
     /// Lines up the sources; asks none of them yet.
-    pub(super) fn new(address: &Address, var: Var<'_>, region: &str) -> Self {
-        let sources = sources(address, var, region);
+    pub(super) fn new(address: &Address, var: Var<'_>, region: &str, wire: &Wire) -> Self {
+        let sources = sources(address, var, region, wire);
         let source = sources
             .first()
             .map_or_else(String::new, |source| source.name.clone());
@@ -353,10 +355,15 @@ fn now() -> SystemTime {
 ///
 /// The last three read further variables by themselves, from the process; they are asked only
 /// if `var` shows them.
-fn sources(address: &Address, var: Var<'_>, region: &str) -> Vec<Source> {
+fn sources(address: &Address, var: Var<'_>, region: &str, wire: &Wire) -> Vec<Source> {
     let config = ProviderConfig::without_region()
         .with_region(Some(Region::new(region.to_owned())))
-        .with_behavior_version(Some(BehaviorVersion::latest()));
+        .with_behavior_version(Some(BehaviorVersion::latest()))
+        .with_http_client(http_client(wire));
+    let near = || {
+        let machine = wire.clone().into_machine();
+        config.clone().with_http_client(http_client(&machine))
+    };
     if let Some(profile) = &address.profile {
         return vec![profile_source(profile, var, &config)];
     }
@@ -370,12 +377,12 @@ fn sources(address: &Address, var: Var<'_>, region: &str) -> Vec<Source> {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     ];
     if let Some(name) = container.iter().find(|name| non_empty(var, name).is_some()) {
-        let provider = EcsCredentialsProvider::builder().configure(&config);
+        let provider = EcsCredentialsProvider::builder().configure(&near());
         sources.push(source(name, provider.build()));
     }
     let disabled = non_empty(var, "AWS_EC2_METADATA_DISABLED");
     if !disabled.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-        let provider = ImdsCredentialsProvider::builder().configure(&config);
+        let provider = ImdsCredentialsProvider::builder().configure(&near());
         sources.push(source("the role of this machine", provider.build()));
     }
     sources

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::remote::transport::wire::STALL;
 
 /// A home of a test's own, and an environment that knows nothing else.
 struct Home {
@@ -43,7 +44,8 @@ impl Home {
     }
 
     fn keys(&self, address: &Address) -> Keys {
-        Keys::new(address, &self.var(), "us-east-1")
+        let wire = Wire::to("https://", address, &self.var(), STALL).unwrap();
+        Keys::new(address, &self.var(), "us-east-1", &wire)
     }
 
     fn key_id(&self, address: &Address) -> Result<String, Missing> {

@@ -10,6 +10,7 @@ mod directory;
 mod driver;
 mod failure;
 mod http;
+mod issuers;
 #[cfg(test)]
 mod memory;
 mod ssh;

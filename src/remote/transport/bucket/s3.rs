@@ -16,8 +16,8 @@ use crate::remote::transport::wire::Wire;
 pub(super) fn open(opening: &Opening<'_>) -> Result<Service, String> {
     let (address, var) = (opening.address, opening.var);
     let place = opening.driver.run(Place::find(address, var));
-    let keys = Arc::new(Keys::new(address, var, &place.region));
     let wire = wire(place.endpoint.as_deref().unwrap_or("https://"), opening)?;
+    let keys = Arc::new(Keys::new(address, var, &place.region, &wire));
     let bucket = &opening.place.bucket;
     let client = |patience: Patience| {
         let keys = Arc::clone(&keys);
