@@ -290,6 +290,30 @@ fn a_portal_that_nobody_reaches_is_not_a_login_that_is_over() {
     project.set("AWS_ENDPOINT_URL_SSO", "http://127.0.0.1:1");
     let output = project.has_none();
     assert!(!output.stderr.contains("aws sso login"), "{output}");
+    says(
+        &output,
+        &[
+            "cannot reach http://127.0.0.1:1: ",
+            "hint: check the network",
+        ],
+    );
+}
+
+/// A kind of login that came later, and has nothing to do with single sign-on.
+#[test]
+fn a_profile_that_cannot_be_used_says_why_and_not_how_this_was_built() {
+    let mut project = Project::new();
+    project.config("[profile new]\nlogin_session = arn:aws:iam::123456789012:user/ada\n");
+    project.set("AWS_PROFILE", "new");
+    let output = project.has_none();
+    says(
+        &output,
+        &[
+            "in profile `new`: it signs in by `aws login`",
+            "hint: correct that profile",
+        ],
+    );
+    assert!(!output.stderr.contains("cargo"), "{output}");
 }
 
 #[test]

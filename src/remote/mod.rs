@@ -113,8 +113,8 @@ pub enum Error {
         key_source: String,
         /// What the search said.
         detail: String,
-        /// The profile to sign in to, if it is that nobody has.
-        login: Option<Box<str>>,
+        /// What it takes to have one.
+        lack: Box<Lack>,
     },
     /// The bucket is in another region.
     #[error("remote `{remote}`: {detail}, but in `{region}`")]
@@ -208,6 +208,17 @@ pub enum Error {
     /// Somebody asked to stop.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// What it takes to have a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// Somebody must sign in to this profile.
+    Login(String),
+    /// Whoever hands it out must be reached.
+    Connection,
+    /// A key must be there in the first place, or a right to get one.
+    Key,
 }
 
 fn prefixed(prefix: &str, text: Option<&str>) -> String {

@@ -3,7 +3,7 @@
 use super::super::exit::{CANNOT, DATA, REMOTE};
 use super::{CliError, advice};
 use crate::ops;
-use crate::remote::Error;
+use crate::remote::{Error, Lack};
 
 /// Names an error of a remote and says what to do.
 pub(super) fn remote_error(error: &Error, text: String) -> CliError {
@@ -26,12 +26,15 @@ pub(super) fn remote_error(error: &Error, text: String) -> CliError {
             .detail("what was sent or received is kept; run it again to go on")
             .hint(expired(key_source)),
         Error::NoCredentials {
-            login: Some(profile),
+            url,
+            key_source,
+            lack,
             ..
-        } => CliError::new("E0413", REMOTE, text).hint(format!("aws sso login --profile {profile}")),
-        Error::NoCredentials {
-            url, key_source, ..
-        } => CliError::new("E0413", REMOTE, text).hint(no_credentials(url, key_source)),
+        } => CliError::new("E0413", REMOTE, text).hint(match &**lack {
+            Lack::Login(profile) => format!("aws sso login --profile {profile}"),
+            Lack::Connection => "check the network; HTTPS_PROXY names a proxy, and AWS_CA_BUNDLE an authority to trust".to_owned(),
+            Lack::Key => no_credentials(url, key_source).to_owned(),
+        }),
         Error::Elsewhere { remote, region, .. } => CliError::new("E0421", REMOTE, text)
             .hint(format!("esker remote set {remote} region {region}")),
         Error::Clock { .. } => CliError::new("E0422", REMOTE, text)

@@ -27,6 +27,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_runtime::env_config::EnvConfigValue;
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use futures::lock::Mutex as AsyncMutex;
 use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
@@ -35,7 +36,7 @@ use super::issuers::http_client;
 use super::printable;
 use super::wire::Wire;
 use crate::fs;
-use crate::remote::Address;
+use crate::remote::{Address, Lack};
 
 pub(super) type Var<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -120,8 +121,8 @@ pub(super) struct Missing {
     pub(super) source: String,
     /// Why there are none.
     pub(super) detail: String,
-    /// The profile to sign in to, if it is that nobody has.
-    pub(super) login: Option<String>,
+    /// What it takes to have some.
+    pub(super) lack: Lack,
 }
 
 impl fmt::Display for Missing {
@@ -216,7 +217,7 @@ impl Keys {
             if is_last || !passes {
                 let is_alone = self.sources.len() == 1;
                 return Err(match explain(&error) {
-                    Some(detail) if is_alone || !passes => source.missing(detail).await,
+                    Some(detail) if is_alone || !passes => source.missing(&error, detail).await,
                     _ => self.nothing_found(),
                 });
             }
@@ -232,7 +233,7 @@ impl Keys {
         Missing {
             source: self.names(),
             detail: detail.to_owned(),
-            login: None,
+            lack: Lack::Key,
         }
     }
 
@@ -439,15 +440,20 @@ fn source(name: &str, provider: impl ProvideCredentials + 'static) -> Source {
 }
 
 impl Source {
-    async fn missing(&self, detail: String) -> Missing {
+    async fn missing(&self, error: &CredentialsError, detail: String) -> Missing {
         let login = match &self.profile {
             Some(profile) if is_about_a_login(&detail) => profile.signs_in().await,
             _ => None,
         };
+        let lack = match login {
+            Some(profile) => Lack::Login(profile),
+            None if is_about_a_connection(error) => Lack::Connection,
+            None => Lack::Key,
+        };
         Missing {
             source: self.name.clone(),
             detail,
-            login,
+            lack,
         }
     }
 }
@@ -520,18 +526,45 @@ pub(super) fn non_empty(var: Var<'_>, name: &str) -> Option<String> {
     var(name).filter(|value| !value.trim().is_empty())
 }
 
-/// What went wrong, down to the first cause. The outermost text says only that it did.
+/// Whether whoever hands the key out was not reached.
+fn is_about_a_connection(error: &CredentialsError) -> bool {
+    causes(error).any(|cause| cause.is::<ConnectorError>())
+}
+
+/// What went wrong, down to the first cause. What says only that something did is left out.
 fn explain(error: &CredentialsError) -> Option<String> {
+    const EMPTY: [&str; 4] = [
+        "an error occurred while loading",
+        "dispatch failure",
+        "service error",
+        "io error",
+    ];
+    const FEATURE: &str = "cargo feature(s) enabled: credentials-login";
     let mut texts: Vec<String> = Vec::new();
-    let mut next: Option<&dyn StdError> = error.source();
-    while let Some(error) = next {
-        let text = printable(&error.to_string());
-        if !texts.iter().any(|earlier| earlier.contains(&text)) {
+    for cause in causes(error) {
+        let text = printable(&cause.to_string());
+        if text.contains(FEATURE) {
+            return Some("it signs in by `aws login`, which is not in this version".to_owned());
+        }
+        let is_empty = EMPTY.iter().any(|empty| text.starts_with(empty));
+        if !is_empty && !texts.iter().any(|earlier| earlier.contains(&text)) {
             texts.push(text);
         }
-        next = error.source();
     }
-    (!texts.is_empty()).then(|| texts.join(": "))
+    let last = || {
+        causes(error)
+            .last()
+            .map(|cause| printable(&cause.to_string()))
+    };
+    if texts.is_empty() {
+        last()
+    } else {
+        Some(texts.join(": "))
+    }
+}
+
+fn causes(error: &CredentialsError) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    std::iter::successors(error.source(), |cause| (**cause).source())
 }
 
 /// `AKIA…7Q2D`: enough to know it again. The id is no secret, but logs travel.

@@ -259,6 +259,7 @@ fn is_word(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::remote::Lack;
 
     fn status(number: u16, code: Option<&str>) -> Status {
         Status {
@@ -393,7 +394,7 @@ mod tests {
         let missing = Missing {
             source: "profile `x`".to_owned(),
             detail: "no such profile".to_owned(),
-            login: None,
+            lack: Lack::Key,
         };
         let error = object_store::Error::Generic {
             store: "S3",

@@ -11,9 +11,11 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
+use http::uri::Authority;
 use object_store::ClientOptions;
 use object_store::client::{HttpClient, HttpConnector as _, HttpErrorKind, HttpRequestBody};
 
+use super::failure::root_cause;
 use super::wire::Wire;
 
 /// What `aws-config` sends its requests with. It may ask without TLS: metadata services of machines and
@@ -69,13 +71,16 @@ impl Courier {
         // What asks for a key is short, and never comes from a stream.
         let request =
             request.map(|body| HttpRequestBody::from(body.bytes().unwrap_or_default().to_vec()));
-        let answer = client
-            .execute(request)
-            .await
-            .map_err(|error| match error.kind() {
-                HttpErrorKind::Timeout => ConnectorError::timeout(error.into()),
-                _ => ConnectorError::io(error.into()),
-            })?;
+        let scheme = request.uri().scheme_str().unwrap_or("http");
+        let host = request.uri().authority().map_or("", Authority::as_str);
+        let whom = format!("{scheme}://{host}");
+        let answer = client.execute(request).await.map_err(|error| {
+            let text = format!("cannot reach {whom}: {}", root_cause(&error));
+            match error.kind() {
+                HttpErrorKind::Timeout => ConnectorError::timeout(text.into()),
+                _ => ConnectorError::io(text.into()),
+            }
+        })?;
         let (parts, body) = answer.into_parts();
         let body = body.bytes().await;
         let body = body.map_err(|error| ConnectorError::io(error.into()))?;

@@ -317,7 +317,7 @@ impl Bucket {
                 url: self.url.clone(),
                 key_source: missing.source,
                 detail: missing.detail,
-                login: missing.login.map(String::into_boxed_str),
+                lack: Box::new(missing.lack),
             },
             Failure::Silence(detail) | Failure::Cut(detail) => {
                 self.unreachable(format!("{}: {detail}", self.endpoint()))

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::lock::Mutex as AsyncMutex;
 use object_store::CredentialProvider;
 
+use crate::remote::Lack;
 use crate::remote::transport::credentials::{Identity, Missing, Used};
 use crate::remote::transport::failure::root_cause;
 
@@ -64,7 +65,7 @@ impl<C: Debug + PartialEq + Send + Sync + 'static> Named<C> {
         Missing {
             source: self.source.clone(),
             detail,
-            login: None,
+            lack: Lack::Key,
         }
     }
 }
