@@ -252,8 +252,8 @@ fn remotes_come_and_go_and_comments_stay() {
     insta::assert_snapshot!(sandbox.esker("remote list"), @"
     exit: 0
     --- stdout
-    one  ../one
-    two  s3://bucket/prefix  default
+    one  ../one              esker.toml
+    two  s3://bucket/prefix  esker.toml  default
     ");
     insta::assert_snapshot!(sandbox.ok("remote list --json"), @r#"
     {
@@ -262,12 +262,34 @@ fn remotes_come_and_go_and_comments_stay() {
         {
           "name": "one",
           "url": "../one",
-          "default": false
+          "default": false,
+          "from": "project",
+          "keys": {
+            "url": {
+              "value": "../one",
+              "from": "project"
+            }
+          }
         },
         {
           "name": "two",
           "url": "s3://bucket/prefix",
-          "default": true
+          "default": true,
+          "from": "project",
+          "keys": {
+            "default": {
+              "value": true,
+              "from": "project"
+            },
+            "region": {
+              "value": "eu-west-1",
+              "from": "project"
+            },
+            "url": {
+              "value": "s3://bucket/prefix",
+              "from": "project"
+            }
+          }
         }
       ]
     }
@@ -277,7 +299,7 @@ fn remotes_come_and_go_and_comments_stay() {
     --- stderr
     error[E0404]: a remote `one` exists already: ../one
 
-    hint: take another name, or remove it first: esker remote remove one
+    hint: take another name, or change it: esker remote set one KEY VALUE
     ");
     insta::assert_snapshot!(sandbox.esker("remote add bad/name elsewhere"), @"
     exit: 2

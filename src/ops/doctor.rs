@@ -165,9 +165,9 @@ fn hooks_check(site: &Site<'_>) -> Check {
 }
 
 fn remotes_check(site: &Site<'_>) -> Check {
-    let remotes = site.manifest.remotes.iter();
+    let remotes = site.remotes.iter();
     let remotes: Vec<String> = remotes
-        .map(|(name, remote)| format!("{name} {}", remote.url))
+        .map(|(name, remote)| format!("{name} {}", remote.url()))
         .collect();
     match remotes.is_empty() {
         true => passed("remotes", "none configured".to_owned()),

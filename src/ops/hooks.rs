@@ -7,6 +7,7 @@ use super::push::{PushReport, TransferOptions, push};
 use super::selection::Selection;
 use super::{Result, Site, World};
 use crate::git::{self, Git, HookReport};
+use crate::project::{Origin, Remote};
 
 /// Installs the hooks into this clone.
 pub fn install(world: &World<'_>, program: &Path) -> Result<HookReport> {
@@ -34,10 +35,13 @@ pub fn after_switch(world: &World<'_>, hook: &str) -> Result<Option<CheckoutRepo
 }
 
 /// Sends data before git sends commits. `None` if the project has no remote: then there is
-/// nowhere to send to, and nothing to stop.
+/// nowhere to send to, and nothing to stop. Remotes that a user or a machine has for whatever
+/// project count only if one of them is the default.
 pub fn before_push(world: &World<'_>) -> Result<Option<PushReport>> {
     let site = Site::open(world)?;
-    if site.manifest.remotes.is_empty() {
+    let is_own = |remote: &Remote| remote.is_in(Origin::Project) || remote.is_in(Origin::Local);
+    let has_own = site.remotes.iter().any(|(_, remote)| is_own(remote));
+    if !has_own && site.remotes.default(&site.config).is_none() {
         return Ok(None);
     }
     push(world, &TransferOptions::default()).map(Some)

@@ -53,6 +53,7 @@ pub use site::{Site, World};
 pub use standing::{Standing, Travel};
 
 use crate::path::RelPath;
+use crate::project::Origin;
 use crate::workspace::Refusal;
 
 /// Everything that can stop a verb.
@@ -272,12 +273,33 @@ pub enum Error {
         suggestion: Option<String>,
     },
     /// A remote of that name exists.
-    #[error("a remote `{name}` exists already: {url}")]
+    #[error("a remote `{name}` exists already{}", match url {
+        Some(url) => format!(": {url}"),
+        None => String::new(),
+    })]
     RemoteExists {
         /// The name.
         name: String,
-        /// Where it is.
-        url: String,
+        /// Where it is, if anybody says so.
+        url: Option<String>,
+    },
+    /// A remote is not in the file that was to be changed.
+    #[error("remote `{name}` stands in {}, not in {}", file_of(*found), file_of(*asked))]
+    RemoteElsewhere {
+        /// The name.
+        name: String,
+        /// The file that was to be changed.
+        asked: Origin,
+        /// The file that has it.
+        found: Origin,
+    },
+    /// Of a remote there are a few keys, and no url.
+    #[error("nothing says where remote `{name}` is: {} has other keys of it", file_of(*origin))]
+    RemoteWithoutUrl {
+        /// The name.
+        name: String,
+        /// The file that has the keys.
+        origin: Origin,
     },
     /// A file that git carries names a place that nobody here has said yes to.
     #[error(
@@ -319,6 +341,16 @@ pub enum Error {
 
 /// The result of a verb.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// A file that speaks of remotes, in words.
+fn file_of(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Local => "the config of this clone",
+        Origin::Project => "`esker.toml`",
+        Origin::User => "your config",
+        Origin::System => "the config of this machine",
+    }
+}
 
 /// The name that may have been meant.
 fn did_you_mean<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {

@@ -10,7 +10,7 @@ use super::{Error, Result, Site, World, shared};
 use crate::git::{Rev, Which};
 use crate::hash::{BlobId, PackId, TreeId};
 use crate::path::{Filter, RelPath};
-use crate::project::{Lock, Recorded, RemoteSpec};
+use crate::project::{self, Lock, Recorded, RemoteKey};
 use crate::remote::{Address, Content, PushOptions, Remote, Root, Wanted};
 
 #[cfg(feature = "failpoints")]
@@ -222,11 +222,10 @@ pub(super) fn connect(site: &Site<'_>, name: Option<&str>) -> Result<(String, Re
 }
 
 /// Where a remote is; a directory is taken from the project's root.
-fn address(site: &Site<'_>, name: &str, spec: &RemoteSpec) -> Address {
-    let url = match spec.url.strip_prefix("file://") {
-        Some(path) => path.to_owned(),
-        None => spec.url.clone(),
-    };
+fn address(site: &Site<'_>, name: &str, spec: &project::Remote) -> Address {
+    let url = spec.url();
+    let url = url.strip_prefix("file://").unwrap_or(url).to_owned();
+    let text = |key| spec.text(key).map(str::to_owned);
     let url = match url.contains("://") {
         true => url,
         false => normal(site.layout.root.join(url)),
@@ -234,19 +233,16 @@ fn address(site: &Site<'_>, name: &str, spec: &RemoteSpec) -> Address {
     Address {
         name: name.to_owned(),
         url,
-        account_name: spec.account_name.clone(),
-        endpoint_url: spec.endpoint_url.clone(),
-        region: spec.region.clone(),
-        profile: spec.profile.clone(),
-        ca_bundle: spec
-            .ca_bundle
-            .as_ref()
-            .map(|path| site.layout.root.join(path)),
+        account_name: text(RemoteKey::AccountName),
+        endpoint_url: text(RemoteKey::EndpointUrl),
+        region: text(RemoteKey::Region),
+        profile: text(RemoteKey::Profile),
+        ca_bundle: text(RemoteKey::CaBundle).map(|path| site.layout.root.join(path)),
     }
 }
 
 /// A path without `.` and `..`, by text alone.
-fn normal(path: PathBuf) -> String {
+pub(super) fn normal(path: PathBuf) -> String {
     let mut parts = PathBuf::new();
     for part in path.components() {
         match part {

@@ -15,7 +15,9 @@ use crate::path::RelPath;
 use crate::pipeline::{self, Graph};
 use crate::progress::{Event, Interrupt, Progress};
 use crate::project::layout::{LOCK, MANIFEST};
-use crate::project::{Claim, Claims, Config, Held, Holder, Layout, Lock, Manifest, StageSpec};
+use crate::project::{
+    Claim, Claims, Config, Held, Holder, Layout, Lock, Manifest, Remotes, StageSpec,
+};
 use crate::store::{self, Entered, Store};
 use crate::workspace::{self, Index, Scanner};
 
@@ -57,6 +59,8 @@ pub struct Site<'w> {
     pub manifest: Manifest,
     /// Settings of this clone.
     pub config: Config,
+    /// The remotes, as both name them.
+    pub remotes: Remotes,
     /// The objects.
     pub store: Store,
     /// What this and other eskers have claimed.
@@ -131,6 +135,7 @@ impl<'w> Site<'w> {
             store = store.with_links(links);
         }
         let claims = Claims::new(layout.claims());
+        let remotes = Remotes::new(&manifest, &config);
         let within = cwd.strip_prefix(&layout.root).ok();
         let within = within.and_then(|path| RelPath::from_native(path).ok());
         Ok(Self {
@@ -139,6 +144,7 @@ impl<'w> Site<'w> {
             layout,
             manifest,
             config,
+            remotes,
             store,
             claims,
             within,

@@ -259,7 +259,7 @@ pub fn status(world: &World<'_>, options: &StatusOptions) -> Result<StatusReport
             false => None,
         },
         remote,
-        remotes: site.manifest.remotes.keys().cloned().collect(),
+        remotes: site.remotes.names().map(str::to_owned).collect(),
     })
 }
 

@@ -1,17 +1,18 @@
 //! Settings of this clone, this user and this machine, which never travel with git.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use toml_edit::{Array, Item, Table, TableLike, value};
 
-use super::manifest::Manifest;
+use super::manifest::{self, RemoteKey, RemoteSpec, Setting};
+use super::remotes::Origin;
 use super::source::{Section, Source, Text, complaint, read_text};
 use super::{Layout, Result};
 use crate::fs::{Durability, LinkKind};
 
-const SECTIONS: [&str; 4] = ["store", "core", "run_cache", "trust"];
-const LATER_SECTIONS: [&str; 2] = ["hooks", "remote"];
+const SECTIONS: [&str; 5] = ["store", "core", "run_cache", "remote", "trust"];
+const LATER_SECTIONS: [&str; 1] = ["hooks"];
 const STORE: [&str; 5] = ["path", "links", "shared", "durability", "pack_below"];
 
 /// Longer files gain nothing from a pack.
@@ -47,6 +48,8 @@ pub struct Config {
     pub share_results: Option<bool>,
     /// `[core] remote` of the user's or the machine's file: what `esker.toml` says goes before it.
     pub user_remote: Option<String>,
+    /// `[remote.NAME]` of each file: whole remotes, and single keys of those that others name.
+    pub remotes: BTreeMap<Origin, BTreeMap<String, RemoteSpec>>,
 }
 
 impl Config {
@@ -58,12 +61,15 @@ impl Config {
         let var = |name: &str| var(name).filter(|value| !value.is_empty());
         let home = var("HOME").map(PathBuf::from);
         let environment = from_environment(&var, home.as_deref())?;
-        let clone = from_file(&layout.config(), home.as_deref())?;
+        let read = |path: &Path, origin| from_file(path, home.as_deref(), origin);
+        let clone = read(&layout.config(), Origin::Local)?;
         let user = match user_file(&var, home.as_deref()) {
-            Some(path) => from_file(&path, home.as_deref())?,
+            Some(path) => read(&path, Origin::User)?,
             None => Self::default(),
         };
-        let system = from_file(&system_file(&var), home.as_deref())?;
+        let system = read(&system_file(&var), Origin::System)?;
+        let files = [&clone, &user, &system].into_iter();
+        let remotes = files.flat_map(|file| file.remotes.clone()).collect();
         let outer = Self {
             user_remote: user.remote.or(system.remote),
             store: user.store.or(system.store),
@@ -74,7 +80,7 @@ impl Config {
             jobs: user.jobs.or(system.jobs),
             share_results: user.share_results.or(system.share_results),
             trusted: user.trusted.into_iter().chain(system.trusted).collect(),
-            remote: None,
+            ..Self::default()
         };
         Ok(Self {
             store: environment.store.or(clone.store).or(outer.store),
@@ -87,7 +93,38 @@ impl Config {
             share_results: clone.share_results.or(outer.share_results),
             trusted: clone.trusted.into_iter().chain(outer.trusted).collect(),
             user_remote: outer.user_remote,
+            remotes,
         })
+    }
+
+    /// The config file of a clone or a user, as far as there is a place for it.
+    pub fn file(
+        layout: &Layout,
+        var: &dyn Fn(&str) -> Option<String>,
+        origin: Origin,
+    ) -> Option<PathBuf> {
+        let var = |name: &str| var(name).filter(|value| !value.is_empty());
+        match origin {
+            Origin::Local => Some(layout.config()),
+            Origin::User => user_file(&var, var("HOME").map(PathBuf::from).as_deref()),
+            Origin::System => Some(system_file(&var)),
+            Origin::Project => None,
+        }
+    }
+
+    /// Refuses a text that is no config.
+    pub fn check(file: &str, text: &str) -> Result<()> {
+        // Whose home it is makes no difference to whether it can be read.
+        parse(file, text, Some(Path::new("/")), Origin::Local).map(drop)
+    }
+
+    /// The remotes of a text.
+    #[cfg(test)]
+    pub(super) fn remotes_of(
+        text: &str,
+        origin: Origin,
+    ) -> BTreeMap<Origin, BTreeMap<String, RemoteSpec>> {
+        parse("config.toml", text, None, origin).unwrap().remotes
     }
 
     /// The text of a config file with one more place in `[trust] endpoints`; comments stay.
@@ -108,17 +145,6 @@ impl Config {
             }
         })
     }
-
-    /// The remote that is meant when none is named: by the environment, the clone, `esker.toml`,
-    /// and the user, in this order. It need not exist.
-    pub fn default_remote<'a>(&'a self, manifest: &'a Manifest) -> Option<&'a str> {
-        let written = || manifest.remotes.iter().find(|(_, remote)| remote.default);
-        self.remote
-            .as_deref()
-            .or_else(|| written().map(|(name, _)| name.as_str()))
-            .or(self.user_remote.as_deref())
-            .or_else(|| manifest.remote(None).map(|(name, _)| name))
-    }
 }
 
 /// Changes a section of a text, which the new text must still be a config file after.
@@ -135,7 +161,7 @@ fn edited(text: &str, section: &str, change: impl FnOnce(&mut dyn TableLike)) ->
         }
     }
     let new = document.to_string();
-    parse(FILE, &new, None)?;
+    Config::check(FILE, &new)?;
     Ok(new)
 }
 
@@ -182,15 +208,15 @@ fn from_environment(var: &dyn Fn(&str) -> Option<String>, home: Option<&Path>) -
     Ok(config)
 }
 
-fn from_file(path: &Path, home: Option<&Path>) -> Result<Config> {
+fn from_file(path: &Path, home: Option<&Path>, origin: Origin) -> Result<Config> {
     let file = path.display().to_string();
     match read_text(&file, path)? {
-        Some(text) => parse(&file, &text, home),
+        Some(text) => parse(&file, &text, home, origin),
         None => Ok(Config::default()),
     }
 }
 
-fn parse(file: &str, text: &str, home: Option<&Path>) -> Result<Config> {
+fn parse(file: &str, text: &str, home: Option<&Path>, origin: Origin) -> Result<Config> {
     let source = Source::new(file, text);
     let document = source.read()?;
     let root = Section::root(&source, &document);
@@ -213,6 +239,13 @@ fn parse(file: &str, text: &str, home: Option<&Path>) -> Result<Config> {
             text => text.is_some(),
         };
     }
+    if let Some(section) = root.section("remote")? {
+        let mut remotes = manifest::remotes(&section)?;
+        for remote in remotes.values_mut() {
+            at_home(remote, home);
+        }
+        config.remotes.insert(origin, remotes);
+    }
     if let Some(section) = root.section("trust")? {
         section.only(&["endpoints"], &[])?;
         let endpoints = section.texts("endpoints")?.unwrap_or_default();
@@ -229,6 +262,18 @@ fn parse(file: &str, text: &str, home: Option<&Path>) -> Result<Config> {
         config.remote = section.text("remote")?.map(|text| text.text.to_owned());
     }
     Ok(config)
+}
+
+/// Puts the home directory in the place of `~/`.
+fn at_home(remote: &mut RemoteSpec, home: Option<&Path>) {
+    for key in [RemoteKey::Url, RemoteKey::CaBundle] {
+        let text = remote.get(key).and_then(Setting::as_text);
+        let below = text.filter(|text| text.starts_with("~/"));
+        let path = below.and_then(|text| directory(text, home));
+        if let Some(path) = path {
+            remote.set(key, Some(Setting::Text(path.display().to_string())));
+        }
+    }
 }
 
 fn store(text: &Text<'_>, home: Option<&Path>) -> Result<PathBuf> {
@@ -585,27 +630,62 @@ mod tests {
     }
 
     #[test]
-    fn the_default_remote_follows_the_order_of_precedence() {
-        let id = "0".repeat(32);
-        let head = format!("[project]\nid = \"{id}\"\n[remote.a]\nurl = \"/a\"\n");
-        let lone = Manifest::parse(&head).unwrap();
-        let two = format!("{head}[remote.b]\nurl = \"/b\"\n");
-        let undecided = Manifest::parse(&two).unwrap();
-        let decided = Manifest::parse(&format!("{two}default = true\n")).unwrap();
-        let config = |remote: Option<&str>, user: Option<&str>| Config {
-            remote: remote.map(str::to_owned),
-            user_remote: user.map(str::to_owned),
-            ..Config::default()
+    fn remotes_of_all_files_are_known_apart() {
+        let scene = Scene::new()
+            .write("shared/config.toml", "[remote.s3]\nprofile = \"me\"\n")
+            .write(
+                ".config/esker/config.toml",
+                "remote.nas = { url = \"~/nas\", ca_bundle = \"~/ca.pem\" }\n",
+            )
+            .write("system.toml", "[remote.s3]\nregion = \"eu\"\n");
+        let remotes = scene.load().unwrap().remotes;
+        let text = |origin: Origin, name: &str, key: RemoteKey| {
+            let value = remotes[&origin][name].get(key);
+            value.unwrap().as_text().unwrap().to_owned()
         };
-        let cases = [
-            (config(Some("c"), Some("u")), &decided, Some("c")),
-            (config(None, Some("u")), &decided, Some("b")),
-            (config(None, Some("u")), &undecided, Some("u")),
-            (config(None, None), &undecided, None),
-            (config(None, None), &lone, Some("a")),
-        ];
-        for (config, manifest, expected) in cases {
-            assert_eq!(config.default_remote(manifest), expected);
-        }
+        let home = scene.dir.path().display();
+        assert_eq!(text(Origin::Local, "s3", RemoteKey::Profile), "me");
+        assert_eq!(text(Origin::System, "s3", RemoteKey::Region), "eu");
+        let nas = |key| text(Origin::User, "nas", key);
+        assert_eq!(nas(RemoteKey::Url), format!("{home}/nas"));
+        assert_eq!(nas(RemoteKey::CaBundle), format!("{home}/ca.pem"));
+    }
+
+    #[test]
+    fn a_wrong_remote_is_named_with_its_place() {
+        let url = "`url` must be absolute or begin with `~/` here";
+        refused("[remote.a]\nurl = \"../x\"", url, (2, 7), None);
+        let bundle = "`ca_bundle` must be absolute or begin with `~/` here";
+        refused("[remote.a]\nca_bundle = \"ca\"", bundle, (2, 13), None);
+        let unknown = "unknown key `regoin` in `[remote.a]`";
+        refused(
+            "[remote.a]\nregoin = \"x\"",
+            unknown,
+            (2, 1),
+            Some("region"),
+        );
+        let twice = "`a` and `b` are both the default remote";
+        let text = "remote.a.default = true\nremote.b.default = true";
+        refused(text, twice, (2, 8), None);
+    }
+
+    #[test]
+    fn a_secret_is_refused_here_too_and_never_shown() {
+        let text = "[remote.a]\nsecret_access_key = \"hunter2\"";
+        let error = Scene::new().write("shared/config.toml", text).load();
+        let error = error.unwrap_err();
+        let message = error.to_string();
+        assert!(
+            message.starts_with("`secret_access_key` is a secret"),
+            "{message}"
+        );
+        assert!(message.ends_with("shared/config.toml`"), "{message}");
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+    }
+
+    #[test]
+    fn an_edit_does_not_ask_whose_home_it_is() {
+        let text = "store.path = \"~/store\"\n";
+        assert!(Config::with_trusted(text, "ssh://nas").is_ok());
     }
 }

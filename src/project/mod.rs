@@ -7,6 +7,7 @@ pub mod config;
 pub mod layout;
 pub mod lock;
 pub mod manifest;
+pub mod remotes;
 mod source;
 
 pub use claims::{Claim, Claims, Held, Holder};
@@ -14,9 +15,10 @@ pub use config::Config;
 pub use layout::Layout;
 pub use lock::{DepHash, Lock, Recorded, StageRecord};
 pub use manifest::{
-    Command, DataSpec, DepSpec, Goal, Manifest, OutOptions, OutSpec, ParamSpec, RemoteSpec,
-    StageSpec,
+    Command, DataSpec, DepSpec, Goal, Manifest, OutOptions, OutSpec, ParamSpec, RemoteKey,
+    RemoteSpec, Setting, StageSpec,
 };
+pub use remotes::{Origin, Remote, Remotes};
 pub use source::{Excerpt, Location};
 
 /// What can go wrong with a project's text.

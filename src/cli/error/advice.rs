@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::exit::{BUG, CANNOT, DATA, INTERRUPTED, NO, REMOTE};
+use super::super::exit::{BUG, CANNOT, DATA, INTERRUPTED, NO};
 use super::super::render;
 use super::{CliError, remote};
 use crate::hash::hex;
@@ -49,20 +49,15 @@ fn own_error(error: &Error, text: String) -> CliError {
         )),
         Error::LockIgnored => CliError::new("E0104", CANNOT, text)
             .hint("find the rule with `git check-ignore -v esker.lock`, and remove it"),
-        Error::NoRemote => CliError::new("E0401", CANNOT, text).hint("esker remote add NAME URL"),
-        Error::NoDefaultRemote(_) => CliError::new("E0402", CANNOT, text)
-            .hint("name one with `--remote`, or write `default = true` below one in esker.toml"),
-        Error::UnknownRemote { suggestion, .. } => CliError::new("E0403", CANNOT, text)
-            .hint("esker remote list")
-            .suggest(suggestion.as_deref()),
-        Error::RemoteExists { name, .. } => CliError::new("E0404", CANNOT, text).hint(format!(
-            "take another name, or remove it first: esker remote remove {name}"
-        )),
-        Error::Untrusted { name, .. } => CliError::new("E0406", REMOTE, text)
-            .detail("nothing was sent there")
-            .hint(format!("if that is right: esker remote trust {name}")),
-        Error::RemoteKey(_) => CliError::new("E0407", CANNOT, text),
-        Error::RemoteName(_) => CliError::new("E0405", CANNOT, text),
+        Error::NoRemote
+        | Error::NoDefaultRemote(_)
+        | Error::UnknownRemote { .. }
+        | Error::RemoteExists { .. }
+        | Error::RemoteElsewhere { .. }
+        | Error::RemoteWithoutUrl { .. }
+        | Error::Untrusted { .. }
+        | Error::RemoteKey(_)
+        | Error::RemoteName(_) => remote::configuration_error(error, text),
         Error::ForeignHash { .. } => CliError::new("E0507", CANNOT, text),
         Error::MalformedSet { .. } => CliError::new("E0215", CANNOT, text)
             .detail("nothing was changed")

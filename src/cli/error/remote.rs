@@ -1,9 +1,41 @@
-//! What to do when a remote refuses, is not there, or is damaged.
+//! What to do when a remote is not the one that was meant, refuses, is not there, or is damaged.
 
 use super::super::exit::{CANNOT, DATA, REMOTE};
 use super::{CliError, advice};
 use crate::ops;
+use crate::project::Origin;
 use crate::remote::{Error, Lack};
+
+/// Names an error of what is said of remotes, and says what to do.
+pub(super) fn configuration_error(error: &ops::Error, text: String) -> CliError {
+    use ops::Error;
+    match error {
+        Error::NoRemote => CliError::new("E0401", CANNOT, text).hint("esker remote add NAME URL"),
+        Error::NoDefaultRemote(_) => CliError::new("E0402", CANNOT, text)
+            .hint("name one with `--remote`, or write `default = true` below one in esker.toml"),
+        Error::UnknownRemote { suggestion, .. } => CliError::new("E0403", CANNOT, text)
+            .hint("esker remote list")
+            .suggest(suggestion.as_deref()),
+        Error::RemoteExists { name, .. } => CliError::new("E0404", CANNOT, text).hint(format!(
+            "take another name, or change it: esker remote set {name} KEY VALUE"
+        )),
+        Error::RemoteElsewhere { found, .. } => {
+            CliError::new("E0409", CANNOT, text).hint(match found {
+                Origin::Local => "add `--local`",
+                Origin::Project => "leave `--local` and `--user` out",
+                Origin::User => "add `--user`",
+                Origin::System => "its owner changes that file by hand",
+            })
+        }
+        Error::RemoteWithoutUrl { .. } => CliError::new("E0410", CANNOT, text)
+            .hint("if the name is right, the project has no such remote here: esker remote list"),
+        Error::Untrusted { name, .. } => CliError::new("E0406", REMOTE, text)
+            .detail("nothing was sent there")
+            .hint(format!("if that is right: esker remote trust {name}")),
+        Error::RemoteName(_) => CliError::new("E0405", CANNOT, text),
+        _ => CliError::new("E0407", CANNOT, text),
+    }
+}
 
 /// Names an error of a remote and says what to do.
 pub(super) fn remote_error(error: &Error, text: String) -> CliError {

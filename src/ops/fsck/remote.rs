@@ -217,7 +217,7 @@ fn find_copies(site: &Site<'_>, name: &str, report: &mut RemoteFsckReport) -> Re
     if report.problems.is_empty() {
         return Ok(());
     }
-    for other in site.manifest.remotes.keys().filter(|other| *other != name) {
+    for other in site.remotes.names().filter(|other| *other != name) {
         site.check_interrupt()?;
         let Ok((_, remote)) = connect(site, Some(other)) else {
             continue;
@@ -227,7 +227,7 @@ fn find_copies(site: &Site<'_>, name: &str, report: &mut RemoteFsckReport) -> Re
         };
         for problem in &mut report.problems {
             if presence.has(problem.id) {
-                problem.in_remotes.push(other.clone());
+                problem.in_remotes.push(other.to_owned());
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Changes `[remote.NAME]` and `[stage.NAME]` in the text of an `esker.toml`. The lines that need
-//! no change keep their bytes, comments, order and line ends.
+//! Changes `[remote.NAME]` in the text of an `esker.toml` or a config, and `[stage.NAME]` in that of
+//! an `esker.toml`. The lines that need no change keep their bytes, comments, order and line ends.
 //!
 //! Tables with lines of their own are edited line by line, since the parser gives up the
 //! comments above a key that it removes. Only what stands inside an inline table goes through it.
@@ -14,53 +14,71 @@ use toml_edit::{Document, Item, Key, Table, TableLike, Value};
 
 use super::paths::{bad_name, is_name};
 use super::remote::{has_password, remote, secret_message};
-use super::{MANIFEST, RemoteSpec};
+use super::{RemoteKey, RemoteSpec, Setting};
 use crate::project::Result;
 use crate::project::source::{Section, Source, complaint};
 
-/// The text with `[remote.NAME]` added (or replaced); comments and order stay. A new default
-/// takes that from whichever remote had it.
-pub fn with_remote(text: &str, name: &str, remote: &RemoteSpec) -> Result<String> {
-    check(name, remote)?;
+/// The text of a file with `[remote.NAME]` added (or replaced); comments and order stay. A new
+/// default takes that from whichever remote had it.
+pub fn with_remote(file: &str, text: &str, name: &str, remote: &RemoteSpec) -> Result<String> {
+    check(file, name, remote)?;
     let (mark, body) = split_mark(text);
-    let mut edited = set_table(body, "remote", name, &fields(remote))?;
-    if remote.default {
-        for other in other_defaults(&edited, name)? {
-            edited = drop_default(&edited, &other)?;
+    let mut edited = set_table(file, body, "remote", name, &fields(remote))?;
+    if remote.is_default() {
+        for other in other_defaults(file, &edited, name)? {
+            edited = drop_default(file, &edited, &other)?;
         }
     }
-    confirm(&edited, name, Some(remote))?;
+    confirm(file, &edited, name, Some(remote))?;
     Ok(format!("{mark}{edited}"))
 }
 
-/// The text in which a remote has another name. The name alone is changed where it stands once;
-/// otherwise the remote goes to the end.
-pub fn with_renamed_remote(
+/// The text of a file with another value of one key of a remote, or without that key. A remote of
+/// which nothing more is said is gone.
+pub fn with_remote_key(
+    file: &str,
     text: &str,
-    old: &str,
-    new: &str,
-    remote: &RemoteSpec,
+    name: &str,
+    key: RemoteKey,
+    value: Option<Setting>,
 ) -> Result<String> {
-    check(new, remote)?;
+    let mut remote = read_remote(file, text, name)?.unwrap_or_default();
+    remote.set(key, value);
+    if remote.is_empty() {
+        let without = without_remote(file, text, name)?;
+        return Ok(without.unwrap_or_else(|| text.to_owned()));
+    }
+    with_remote(file, text, name, &remote)
+}
+
+/// The text of a file in which a remote has another name; `None` if it has none of that name. The
+/// name alone is changed where it stands once; otherwise the remote goes to the end.
+pub fn with_renamed_remote(file: &str, text: &str, old: &str, new: &str) -> Result<Option<String>> {
     let (mark, body) = split_mark(text);
-    let source = Source::new(MANIFEST, body);
+    let Some(remote) = read_remote(file, body, old)? else {
+        return Ok(None);
+    };
+    check(file, new, &remote)?;
+    let source = Source::new(file, body);
     let document = source.parse()?;
     let remotes = document.get("remote").and_then(Item::as_table);
     let span = remotes.and_then(|remotes| remotes.key(old)?.span());
     if let Some(span) = span {
         let edited = apply(body, vec![(span, new.to_owned())]);
-        if confirm(&edited, old, None).is_ok() && confirm(&edited, new, Some(remote)).is_ok() {
-            return Ok(format!("{mark}{edited}"));
+        let is_renamed = confirm(file, &edited, old, None).is_ok()
+            && confirm(file, &edited, new, Some(&remote)).is_ok();
+        if is_renamed {
+            return Ok(Some(format!("{mark}{edited}")));
         }
     }
-    let without = without_remote(text, old)?.unwrap_or_else(|| text.to_owned());
-    with_remote(&without, new, remote)
+    let without = without_remote(file, text, old)?.unwrap_or_else(|| text.to_owned());
+    with_remote(file, &without, new, &remote).map(Some)
 }
 
-/// The text without `[remote.NAME]`; `None` if it has none.
-pub fn without_remote(text: &str, name: &str) -> Result<Option<String>> {
+/// The text of a file without `[remote.NAME]`; `None` if it has none.
+pub fn without_remote(file: &str, text: &str, name: &str) -> Result<Option<String>> {
     let (mark, body) = split_mark(text);
-    let source = Source::new(MANIFEST, body);
+    let source = Source::new(file, body);
     let document = source.parse()?;
     let remotes = document.get("remote").and_then(Item::as_table_like);
     if remotes.is_none_or(|remotes| !remotes.contains_key(name)) {
@@ -68,11 +86,11 @@ pub fn without_remote(text: &str, name: &str) -> Result<Option<String>> {
     }
     let edited = match lines_of_remote(body, &document, name) {
         Some(changes) => apply(body, changes),
-        None => through_parser(body, "remote", |remotes| {
+        None => through_parser(file, body, "remote", |remotes| {
             remotes.remove(name);
         })?,
     };
-    confirm(&edited, name, None)?;
+    confirm(file, &edited, name, None)?;
     Ok(Some(format!("{mark}{edited}")))
 }
 
@@ -82,23 +100,29 @@ type Change = (Range<usize>, String);
 /// The keys of a table in order, each with its value; `None` is to be absent.
 type Field = (&'static str, Option<Value>);
 
-fn check(name: &str, remote: &RemoteSpec) -> Result<()> {
-    let refuse = |message: String| Err(complaint(MANIFEST, &message, None));
+fn check(file: &str, name: &str, remote: &RemoteSpec) -> Result<()> {
+    let refuse = |message: String| Err(complaint(file, &message, None));
     if !is_name(name) {
         return refuse(bad_name(name, "remote"));
     }
-    if has_password(&remote.url) {
-        return refuse(secret_message("the password in `url`"));
-    }
-    if remote.endpoint_url.as_deref().is_some_and(has_password) {
-        return refuse(secret_message("the password in `endpoint_url`"));
+    for (key, value) in remote.iter() {
+        if value.as_text().is_some_and(has_password) {
+            let what = format!("the password in `{}`", key.name());
+            return refuse(secret_message(&what, file));
+        }
     }
     Ok(())
 }
 
 /// Makes `[section.NAME]` say what `fields` say; a new one stands below its siblings.
-fn set_table(body: &str, section: &str, name: &str, fields: &[Field]) -> Result<String> {
-    let source = Source::new(MANIFEST, body);
+fn set_table(
+    file: &str,
+    body: &str,
+    section: &str,
+    name: &str,
+    fields: &[Field],
+) -> Result<String> {
+    let source = Source::new(file, body);
     let document = source.parse()?;
     if !document.contains_key(section) {
         return Ok(appended(body, &format!("{section}.{name}"), fields));
@@ -107,7 +131,7 @@ fn set_table(body: &str, section: &str, name: &str, fields: &[Field]) -> Result<
     if let Some(changes) = changes {
         return Ok(apply(body, changes));
     }
-    through_parser(body, section, |tables| {
+    through_parser(file, body, section, |tables| {
         match tables.get_mut(name).and_then(Item::as_table_like_mut) {
             Some(table) => fill(table, fields),
             None => {
@@ -119,8 +143,8 @@ fn set_table(body: &str, section: &str, name: &str, fields: &[Field]) -> Result<
     })
 }
 
-fn other_defaults(body: &str, name: &str) -> Result<Vec<String>> {
-    let source = Source::new(MANIFEST, body);
+fn other_defaults(file: &str, body: &str, name: &str) -> Result<Vec<String>> {
+    let source = Source::new(file, body);
     let document = source.parse()?;
     let remotes = document.get("remote").and_then(Item::as_table_like);
     let is_default = |item: &Item| item.get("default").is_some();
@@ -131,15 +155,15 @@ fn other_defaults(body: &str, name: &str) -> Result<Vec<String>> {
         .collect())
 }
 
-fn drop_default(body: &str, name: &str) -> Result<String> {
-    let source = Source::new(MANIFEST, body);
+fn drop_default(file: &str, body: &str, name: &str) -> Result<String> {
+    let source = Source::new(file, body);
     let document = source.parse()?;
     let table = table_of(&document, "remote", name);
     let entry = table.and_then(|table| table.get_key_value("default"));
     if let Some(lines) = entry.and_then(|(key, item)| entry_lines(body, key, item)) {
         return Ok(apply(body, vec![(lines, String::new())]));
     }
-    through_parser(body, "remote", |remotes| {
+    through_parser(file, body, "remote", |remotes| {
         let table = remotes.get_mut(name).and_then(Item::as_table_like_mut);
         table.and_then(|table| table.remove("default"));
     })
@@ -150,17 +174,14 @@ fn table_of<'a>(document: &'a Document<&str>, section: &str, name: &str) -> Opti
     document.get(section)?.as_table()?.get(name)?.as_table()
 }
 
-fn fields(remote: &RemoteSpec) -> [Field; 7] {
-    let text = |value: &Option<String>| value.as_deref().map(Value::from);
-    [
-        ("url", Some(remote.url.as_str().into())),
-        ("default", remote.default.then(|| true.into())),
-        ("account_name", text(&remote.account_name)),
-        ("endpoint_url", text(&remote.endpoint_url)),
-        ("region", text(&remote.region)),
-        ("profile", text(&remote.profile)),
-        ("ca_bundle", text(&remote.ca_bundle)),
-    ]
+fn fields(remote: &RemoteSpec) -> [Field; RemoteKey::ALL.len()] {
+    RemoteKey::ALL.map(|key| {
+        let value = remote.get(key).map(|value| match value {
+            Setting::Text(text) => text.as_str().into(),
+            Setting::Flag(flag) => (*flag).into(),
+        });
+        (key.name(), value)
+    })
 }
 
 /// The changes that make the lines of a table say what `fields` say; new keys stand last,
@@ -315,16 +336,17 @@ fn appended(body: &str, title: &str, fields: &[Field]) -> String {
 /// Lets the parser edit. It turns line ends into `\n`, so it works on a text that has no
 /// others, and [`splice`] brings them back.
 fn through_parser(
+    file: &str,
     body: &str,
     section: &str,
     edit: impl FnOnce(&mut dyn TableLike),
 ) -> Result<String> {
     let plain = body.replace("\r\n", "\n");
-    let mut document = Source::new(MANIFEST, &plain).parse()?.into_mut();
+    let mut document = Source::new(file, &plain).parse()?.into_mut();
     let table = document.get_mut(section).and_then(Item::as_table_like_mut);
     let Some(table) = table else {
         let message = format!("`{section}` must be a table");
-        return Err(complaint(MANIFEST, &message, None));
+        return Err(complaint(file, &message, None));
     };
     edit(table);
     Ok(splice(body, &document.to_string()))
@@ -375,18 +397,22 @@ fn split_mark(text: &str) -> (&str, &str) {
 }
 
 /// An edit that does not read back as it was meant is never written.
-fn confirm(edited: &str, name: &str, expected: Option<&RemoteSpec>) -> Result<()> {
-    let source = Source::new(MANIFEST, edited);
+fn confirm(file: &str, edited: &str, name: &str, expected: Option<&RemoteSpec>) -> Result<()> {
+    if read_remote(file, edited, name)?.as_ref() == expected {
+        return Ok(());
+    }
+    let message = format!("`[remote.{name}]` cannot be changed where it stands");
+    Err(complaint(file, &message, None))
+}
+
+/// What a text says of a remote, whatever else is in it.
+fn read_remote(file: &str, text: &str, name: &str) -> Result<Option<RemoteSpec>> {
+    let source = Source::new(file, text);
     let document = source.read()?;
     let root = Section::root(&source, &document);
     let section = match root.section("remote")? {
         Some(remotes) => remotes.section(name)?,
         None => None,
     };
-    let found = section.map(|section| remote(&section)).transpose()?;
-    if found.as_ref() == expected {
-        return Ok(());
-    }
-    let message = format!("`[remote.{name}]` cannot be changed where it stands");
-    Err(complaint(MANIFEST, &message, None))
+    section.map(|section| remote(&section)).transpose()
 }

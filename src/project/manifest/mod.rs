@@ -13,9 +13,12 @@ mod template;
 mod written;
 
 pub use edit::{
-    OutDraft, StageDraft, with_remote, with_renamed_remote, with_stage, without_remote,
+    OutDraft, StageDraft, with_remote, with_remote_key, with_renamed_remote, with_stage,
+    without_remote,
 };
 pub use fill::split_param;
+pub(in crate::project) use remote::remotes;
+pub use remote::{RemoteKey, RemoteSpec, Setting};
 pub use stage::duration;
 pub use written::{
     Axis, CLOSING, Combination, Declared, Matrix, OPENING, Scripts, Slot, Texts, Written,
@@ -217,47 +220,6 @@ impl Default for OutOptions {
     }
 }
 
-/// `[remote.NAME]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RemoteSpec {
-    /// A directory, or a url.
-    pub url: String,
-    /// Whether it is used when none is named.
-    pub default: bool,
-    /// For Azure: the storage account.
-    pub account_name: Option<String>,
-    /// Another server than that of the cloud.
-    pub endpoint_url: Option<String>,
-    /// For S3.
-    pub region: Option<String>,
-    /// For S3: the profile of the shared AWS config.
-    pub profile: Option<String>,
-    /// A file with authorities to trust besides those of the system.
-    pub ca_bundle: Option<String>,
-}
-
-impl RemoteSpec {
-    /// The place that would be shown the keys of whoever uses this remote, if it is not the one of
-    /// a cloud: the server that speaks its language, or the machine that `ssh` signs in to.
-    pub fn endpoint(&self) -> Option<String> {
-        if ["s3://", "gs://", "az://"]
-            .iter()
-            .any(|scheme| self.url.starts_with(scheme))
-        {
-            return self.endpoint_url.as_deref().map(origin);
-        }
-        self.url.starts_with("ssh://").then(|| origin(&self.url))
-    }
-}
-
-/// `scheme://host:port` of a url, in small letters.
-fn origin(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let place = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = place.rsplit_once('@').map_or(place, |(_, host)| host);
-    format!("{scheme}://{host}").to_ascii_lowercase()
-}
-
 impl Manifest {
     /// Reads the text of an `esker.toml`.
     pub fn parse(text: &str) -> Result<Self> {
@@ -269,17 +231,6 @@ impl Manifest {
         let text = read_text(MANIFEST, path)?;
         let missing = || complaint(MANIFEST, &format!("there is no `{MANIFEST}`"), None);
         Self::parse(&text.ok_or_else(missing)?)
-    }
-
-    /// The remote named, or the default one, or the only one.
-    pub fn remote(&self, name: Option<&str>) -> Option<(&str, &RemoteSpec)> {
-        let mut remotes = self.remotes.iter();
-        let found = match name {
-            Some(name) => remotes.find(|(known, _)| *known == name),
-            None if self.remotes.len() == 1 => remotes.next(),
-            None => remotes.find(|(_, remote)| remote.default),
-        };
-        found.map(|(name, remote)| (name.as_str(), remote))
     }
 
     /// The JSON Schema of the file, for editors.

@@ -1,22 +1,156 @@
-//! `[remote.NAME]`, and the rule that no secret stands in a file that git carries.
+//! `[remote.NAME]`, in `esker.toml` and in the config of a clone, a user or a machine; and the rule
+//! that no secret stands in any of them.
 
 use std::collections::BTreeMap;
 
-use super::RemoteSpec;
 use super::paths::check_name;
 use crate::project::Result;
 use crate::project::layout::MANIFEST;
-use crate::project::source::Section;
+use crate::project::source::{Section, Text};
 
-pub(super) const KNOWN: [&str; 7] = [
-    "url",
-    "default",
-    "account_name",
-    "endpoint_url",
-    "region",
-    "profile",
-    "ca_bundle",
-];
+/// A key of `[remote.NAME]`, in the order in which they are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RemoteKey {
+    /// `url`: a directory, or a url.
+    Url,
+    /// `default`: whether it is used when none is named.
+    Default,
+    /// `account_name`, for Azure: the storage account.
+    AccountName,
+    /// `endpoint_url`: another server than that of the cloud.
+    EndpointUrl,
+    /// `region`, for S3.
+    Region,
+    /// `profile`, for S3: that of the shared AWS config.
+    Profile,
+    /// `ca_bundle`: a file with authorities to trust besides those of the system.
+    CaBundle,
+}
+
+/// The value of a key.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(untagged)]
+pub enum Setting {
+    /// A string.
+    Text(String),
+    /// `true` or `false`.
+    Flag(bool),
+}
+
+/// What one file says of a remote: all of it, or some keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RemoteSpec(BTreeMap<RemoteKey, Setting>);
+
+impl RemoteKey {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Url,
+        Self::Default,
+        Self::AccountName,
+        Self::EndpointUrl,
+        Self::Region,
+        Self::Profile,
+        Self::CaBundle,
+    ];
+
+    /// How it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Url => "url",
+            Self::Default => "default",
+            Self::AccountName => "account_name",
+            Self::EndpointUrl => "endpoint_url",
+            Self::Region => "region",
+            Self::Profile => "profile",
+            Self::CaBundle => "ca_bundle",
+        }
+    }
+
+    /// The key of a name.
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|key| key.name() == name)
+    }
+
+    /// The value that somebody typed; the error is for people.
+    pub fn setting(self, typed: &str) -> std::result::Result<Setting, String> {
+        match (self, typed) {
+            (Self::Default, "true") => Ok(Setting::Flag(true)),
+            (Self::Default, "false") => Ok(Setting::Flag(false)),
+            (Self::Default, _) => Err(format!("`{}` must be `true` or `false`", self.name())),
+            _ => Ok(Setting::Text(typed.to_owned())),
+        }
+    }
+
+    /// What is wrong with a text, in a file that travels with git or in one that does not.
+    fn wrong(self, text: &str, travels: bool) -> Option<String> {
+        let name = self.name();
+        if text.trim().is_empty() || text.contains(char::is_control) {
+            return Some(format!("`{name}` is empty or holds a control character"));
+        }
+        let is_path = match self {
+            Self::Url => !text.contains("://"),
+            Self::CaBundle => true,
+            _ => false,
+        };
+        // A relative path counts from the project, and a config is for many of them.
+        let is_fixed = text.starts_with('/') || text.starts_with("~/");
+        (is_path && !travels && !is_fixed)
+            .then(|| format!("`{name}` must be absolute or begin with `~/` here"))
+    }
+}
+
+impl Setting {
+    /// The string, if it is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Flag(_) => None,
+        }
+    }
+}
+
+impl RemoteSpec {
+    /// The value of a key.
+    pub fn get(&self, key: RemoteKey) -> Option<&Setting> {
+        self.0.get(&key)
+    }
+
+    /// Gives a key a value, or takes it out.
+    pub fn set(&mut self, key: RemoteKey, value: Option<Setting>) {
+        match value {
+            Some(value) => drop(self.0.insert(key, value)),
+            None => drop(self.0.remove(&key)),
+        }
+    }
+
+    /// All keys that have a value.
+    pub fn iter(&self) -> impl Iterator<Item = (RemoteKey, &Setting)> {
+        self.0.iter().map(|(key, value)| (*key, value))
+    }
+
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Where it is, if that is said.
+    pub fn url(&self) -> Option<&str> {
+        self.get(RemoteKey::Url)?.as_text()
+    }
+
+    /// Whether it is said to be the default.
+    pub fn is_default(&self) -> bool {
+        self.get(RemoteKey::Default) == Some(&Setting::Flag(true))
+    }
+}
+
+impl FromIterator<(RemoteKey, Setting)> for RemoteSpec {
+    fn from_iter<I: IntoIterator<Item = (RemoteKey, Setting)>>(values: I) -> Self {
+        Self(values.into_iter().collect())
+    }
+}
+
+/// Keys of the design that are not built yet.
 pub(super) const LATER: [&str; 5] = ["path_style", "sse", "sse_kms_key_id", "acl", "jobs"];
 
 /// Parts of keys whose values open doors.
@@ -32,14 +166,14 @@ const SECRETS: [&str; 8] = [
 ];
 
 /// Reads `[remote]`.
-pub(super) fn remotes(section: &Section<'_>) -> Result<BTreeMap<String, RemoteSpec>> {
+pub(in crate::project) fn remotes(section: &Section<'_>) -> Result<BTreeMap<String, RemoteSpec>> {
     let mut remotes = BTreeMap::new();
     let mut default = None;
     for found in section.sections() {
         let (name, section) = found?;
         check_name(&name, name.text, "remote")?;
         let remote = remote(&section)?;
-        if remote.default
+        if remote.is_default()
             && let Some(other) = default.replace(name.text)
         {
             let message = format!("`{other}` and `{}` are both the default remote", name.text);
@@ -50,30 +184,35 @@ pub(super) fn remotes(section: &Section<'_>) -> Result<BTreeMap<String, RemoteSp
     Ok(remotes)
 }
 
-/// Reads `[remote.NAME]`.
+/// Reads `[remote.NAME]`. In `esker.toml` it is whole; elsewhere it may be a few keys of one that
+/// another file names.
 pub(super) fn remote(section: &Section<'_>) -> Result<RemoteSpec> {
     refuse_secrets(section)?;
-    section.only(&KNOWN, &LATER)?;
-    let text = |key| -> Result<Option<String>> {
-        let Some(text) = section.text(key)? else {
-            return Ok(None);
+    section.only(&RemoteKey::ALL.map(RemoteKey::name), &LATER)?;
+    let travels = section.file() == MANIFEST;
+    let mut remote = RemoteSpec::default();
+    for key in RemoteKey::ALL {
+        let value = match key {
+            RemoteKey::Default => section.given_flag(key.name())?.map(Setting::Flag),
+            _ => match section.text(key.name())? {
+                Some(text) => Some(Setting::Text(checked(key, &text, travels)?.to_owned())),
+                None => None,
+            },
         };
-        super::paths::plain(&text)?;
-        if text.text.trim().is_empty() || text.text.contains(char::is_control) {
-            return Err(text.error(format!("`{key}` is empty or holds a control character")));
-        }
-        Ok(Some(text.text.to_owned()))
-    };
-    let url = text("url")?;
-    Ok(RemoteSpec {
-        url: url.ok_or_else(|| section.error(format!("`[{}]` has no `url`", section.title())))?,
-        default: section.flag("default", false)?,
-        account_name: text("account_name")?,
-        endpoint_url: text("endpoint_url")?,
-        region: text("region")?,
-        profile: text("profile")?,
-        ca_bundle: text("ca_bundle")?,
-    })
+        remote.set(key, value);
+    }
+    if travels && remote.url().is_none() {
+        return Err(section.error(format!("`[{}]` has no `url`", section.title())));
+    }
+    Ok(remote)
+}
+
+fn checked<'a>(key: RemoteKey, text: &Text<'a>, travels: bool) -> Result<&'a str> {
+    super::paths::plain(text)?;
+    match key.wrong(text.text, travels) {
+        Some(message) => Err(text.error(message)),
+        None => Ok(text.text),
+    }
 }
 
 /// Whether a URL carries a password: `scheme://user:password@host`. A password may hold a
@@ -95,20 +234,21 @@ pub(super) fn has_password(url: &str) -> bool {
 }
 
 /// What is said of a secret, without saying it.
-pub(super) fn secret_message(what: &str) -> String {
-    format!("{what} is a secret, and secrets never belong in `{MANIFEST}`")
+pub(super) fn secret_message(what: &str, file: &str) -> String {
+    format!("{what} is a secret, and secrets never belong in `{file}`")
 }
 
 fn refuse_secrets(section: &Section<'_>) -> Result<()> {
+    let file = section.file();
     for entry in section.entries() {
         let key = entry.key.text;
         let name = key.to_lowercase().replace('-', "_");
         if SECRETS.iter().any(|part| name.contains(part)) {
-            let message = secret_message(&format!("`{key}`"));
+            let message = secret_message(&format!("`{key}`"), file);
             return Err(entry.key.error_about_secret(key, &message));
         }
         if entry.as_str().is_some_and(has_password) {
-            let message = secret_message(&format!("the password in `{key}`"));
+            let message = secret_message(&format!("the password in `{key}`"), file);
             return Err(entry.key.error_about_secret(key, &message));
         }
     }

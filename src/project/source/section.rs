@@ -49,6 +49,11 @@ impl<'a> Section<'a> {
         self.source.location(&self.at)
     }
 
+    /// The name that people know its file by.
+    pub(in crate::project) fn file(&self) -> &'a str {
+        &self.source.file
+    }
+
     pub(in crate::project) fn title(&self) -> &str {
         &self.title
     }
@@ -117,11 +122,14 @@ impl<'a> Section<'a> {
     }
 
     pub(in crate::project) fn flag(&self, key: &str, default: bool) -> Result<bool> {
-        let flag = self.find(key, |entry| match entry.item.value {
+        Ok(self.given_flag(key)?.unwrap_or(default))
+    }
+
+    pub(in crate::project) fn given_flag(&self, key: &str) -> Result<Option<bool>> {
+        self.find(key, |entry| match entry.item.value {
             Value::Truth(truth) => Ok(truth),
             _ => Err(self.wrong_type(entry, "`true` or `false`")),
-        });
-        Ok(flag?.unwrap_or(default))
+        })
     }
 
     pub(in crate::project) fn number(&self, key: &str, allowed: Range<i64>) -> Result<Option<i64>> {

@@ -63,7 +63,7 @@ pub fn with_stage(
     }
     let (mark, body) = split_mark(text);
     let fields = fields(draft);
-    let mut edited = set_table(body, "stage", name, &fields)?;
+    let mut edited = set_table(MANIFEST, body, "stage", name, &fields)?;
     if !metrics.is_empty() {
         edited = with_metrics(&edited, metrics)?;
     }
@@ -149,7 +149,7 @@ fn with_metrics(body: &str, files: &[String]) -> Result<String> {
     };
     match changes {
         Some(changes) => Ok(apply(body, changes)),
-        None => through_parser(body, "metrics", |metrics| fill(metrics, &fields)),
+        None => through_parser(MANIFEST, body, "metrics", |metrics| fill(metrics, &fields)),
     }
 }
 

@@ -36,7 +36,10 @@ fn each_key_has_a_row_and_each_row_a_key() {
         ("## `[stage.NAME]`", stage::KNOWN.to_vec()),
         ("### A table in `outs`", stage::KNOWN_OUT.to_vec()),
         ("## `[metrics]`", reader::METRICS.to_vec()),
-        ("## `[remote.NAME]`", remote::KNOWN.to_vec()),
+        (
+            "## `[remote.NAME]`",
+            RemoteKey::ALL.map(RemoteKey::name).to_vec(),
+        ),
     ];
     for (title, mut known) in sections {
         let (_, text) = REFERENCE.split_once(title).unwrap();

@@ -2,20 +2,33 @@ use super::super::paths::normal;
 use super::*;
 use proptest::prelude::*;
 
+fn text(text: &str) -> Setting {
+    Setting::Text(text.to_owned())
+}
+
+fn at(url: &str) -> RemoteSpec {
+    RemoteSpec::from_iter([(RemoteKey::Url, text(url))])
+}
+
 fn nas() -> RemoteSpec {
-    RemoteSpec {
-        url: "/mnt/nas".to_owned(),
-        ..RemoteSpec::default()
-    }
+    at("/mnt/nas")
 }
 
 fn default_s3() -> RemoteSpec {
-    RemoteSpec {
-        url: "s3://acme/reviews".to_owned(),
-        default: true,
-        region: Some("eu-west-1".to_owned()),
-        ..RemoteSpec::default()
-    }
+    RemoteSpec::from_iter([
+        (RemoteKey::Url, text("s3://acme/reviews")),
+        (RemoteKey::Default, Setting::Flag(true)),
+        (RemoteKey::Region, text("eu-west-1")),
+    ])
+}
+
+/// These edits in an `esker.toml`.
+fn with_remote(text: &str, name: &str, remote: &RemoteSpec) -> Result<String> {
+    super::with_remote(MANIFEST, text, name, remote)
+}
+
+fn without_remote(text: &str, name: &str) -> Result<Option<String>> {
+    super::without_remote(MANIFEST, text, name)
 }
 
 const TWO: &str = "\
@@ -77,8 +90,9 @@ fn a_new_default_takes_it_from_the_old_one() {
          region = \"eu-west-1\"\n",
     );
     assert_eq!(text, expected);
-    let manifest = Manifest::parse(&text).unwrap();
-    assert_eq!(manifest.remote(None).unwrap(), ("s3", &default_s3()));
+    let remotes = Manifest::parse(&text).unwrap().remotes;
+    assert_eq!(remotes["s3"], default_s3());
+    assert!(!remotes["a"].is_default());
 }
 
 #[test]
@@ -88,11 +102,7 @@ fn replacing_keeps_comments_and_untouched_values() {
         .replace("url   =   \"/a\"  # why", "url   =   \"/mnt/nas\"  # why")
         .replace("default = true\n", "");
     assert_eq!(text, expected);
-    let same = RemoteSpec {
-        url: "/b".to_owned(),
-        ..RemoteSpec::default()
-    };
-    assert_eq!(with_remote(TWO, "b", &same).unwrap(), TWO);
+    assert_eq!(with_remote(TWO, "b", &at("/b")).unwrap(), TWO);
 }
 
 #[test]
@@ -144,10 +154,7 @@ fn removing_takes_the_lines_of_the_remote_and_nothing_else() {
 
 #[test]
 fn what_cannot_be_a_remote_is_refused() {
-    let secret = RemoteSpec {
-        url: "https://me:hunter2@host/x".to_owned(),
-        ..RemoteSpec::default()
-    };
+    let secret = at("https://me:hunter2@host/x");
     let error = with_remote(TWO, "x", &secret).unwrap_err().to_string();
     assert_eq!(
         error,
@@ -167,15 +174,15 @@ fn what_cannot_be_a_remote_is_refused() {
 fn remotes() -> impl Strategy<Value = RemoteSpec> {
     let word = "[a-zA-Z0-9 \"'\\\\#=é/.-]{0,12}[a-z]";
     let some = proptest::option::of(word);
-    (word, any::<bool>(), some.clone(), some.clone(), some).prop_map(
-        |(url, default, endpoint_url, region, profile)| RemoteSpec {
-            url,
-            default,
-            endpoint_url,
-            region,
-            profile,
-            account_name: None,
-            ca_bundle: None,
+    let flag = proptest::option::of(any::<bool>());
+    (word, flag, some.clone(), some.clone(), some).prop_map(
+        |(url, default, endpoint_url, region, profile)| {
+            let mut remote = at(&url);
+            remote.set(RemoteKey::Default, default.map(Setting::Flag));
+            remote.set(RemoteKey::EndpointUrl, endpoint_url.map(Setting::Text));
+            remote.set(RemoteKey::Region, region.map(Setting::Text));
+            remote.set(RemoteKey::Profile, profile.map(Setting::Text));
+            remote
         },
     )
 }
@@ -214,8 +221,11 @@ proptest! {
         let after = Manifest::parse(&with_project_last(&edited)).unwrap();
         prop_assert_eq!(&after.remotes[&name], &remote);
         for (other, spec) in before.remotes.iter().filter(|(other, _)| **other != name) {
-            let default = spec.default && !remote.default;
-            prop_assert_eq!(&after.remotes[other], &RemoteSpec { default, ..spec.clone() });
+            let mut expected = spec.clone();
+            if remote.is_default() {
+                expected.set(RemoteKey::Default, None);
+            }
+            prop_assert_eq!(&after.remotes[other], &expected);
         }
         for line in text.split_inclusive('\n').filter(|line| line.starts_with('#')) {
             prop_assert!(edited.contains(line), "{line:?} of {text:?} is not in {edited:?}");
@@ -225,7 +235,8 @@ proptest! {
 
     #[test]
     fn what_was_added_can_be_removed(text in texts(), remote in remotes()) {
-        let remote = RemoteSpec { default: false, ..remote };
+        let mut remote = remote;
+        remote.set(RemoteKey::Default, None);
         let edited = with_remote(&text, "new", &remote).unwrap();
         let back = without_remote(&edited, "new").unwrap().unwrap();
         let words = |text: &str| -> Vec<String> {
@@ -238,11 +249,10 @@ proptest! {
 
 #[test]
 fn a_name_is_changed_where_it_stands() {
-    let remote = RemoteSpec {
-        url: "/a".to_owned(),
-        ..RemoteSpec::default()
+    let renamed = |text: &str| {
+        let renamed = with_renamed_remote(MANIFEST, text, "old", "new").unwrap();
+        renamed.unwrap()
     };
-    let renamed = |text: &str| with_renamed_remote(text, "old", "new", &remote).unwrap();
     let cases = [
         (
             "[remote.old] # mine\n# why\nurl = \"/a\" # where\n\n[remote.z]\nurl = \"/z\"\n",
@@ -264,35 +274,30 @@ fn a_name_is_changed_where_it_stands() {
     let dotted = renamed("remote.old.url = \"/a\"\nremote.z.url = \"/z\"\n");
     for text in [inline, dotted] {
         let read = Manifest::parse(&with_project_last(&text)).unwrap();
-        assert_eq!(read.remotes.get("new"), Some(&remote), "{text}");
+        assert_eq!(read.remotes.get("new"), Some(&at("/a")), "{text}");
         assert!(!read.remotes.contains_key("old"), "{text}");
     }
+    let none = with_renamed_remote(MANIFEST, "remote = {}\n", "old", "new");
+    assert_eq!(none.unwrap(), None);
 }
 
 #[test]
-fn a_place_that_sees_keys_is_known_by_its_origin() {
-    let endpoint = |url: &str, endpoint_url: Option<&str>| {
-        let remote = RemoteSpec {
-            url: url.to_owned(),
-            endpoint_url: endpoint_url.map(str::to_owned),
-            ..RemoteSpec::default()
-        };
-        remote.endpoint()
+fn a_config_has_single_keys_of_a_remote() {
+    let set = |old: &str, key, value: Option<&str>| {
+        with_remote_key("config.toml", old, "s3", key, value.map(text)).unwrap()
     };
-    let cases = [
-        ("s3://b/p", None, None),
-        (
-            "s3://b/p",
-            Some("https://S3.lab:8333/x"),
-            Some("https://s3.lab:8333"),
-        ),
-        ("ssh://ada@NAS:22/srv", None, Some("ssh://nas:22")),
-        ("/srv/data", Some("http://unused"), None),
-        ("https://host/p", None, None),
-    ];
-    for (url, endpoint_url, expected) in cases {
-        assert_eq!(endpoint(url, endpoint_url).as_deref(), expected, "{url}");
-    }
+    let profile = RemoteKey::Profile;
+    let mine = "core.jobs = 3 # few\n\n[remote.s3]\nprofile = \"me\"\n";
+    assert_eq!(set("core.jobs = 3 # few\n", profile, Some("me")), mine);
+    let two = format!("{mine}region = \"eu\"\n");
+    assert_eq!(set(mine, RemoteKey::Region, Some("eu")), two);
+    assert_eq!(set(&two, RemoteKey::Region, None), mine);
+    // Nothing more is said of it, so it is gone.
+    assert_eq!(set(mine, profile, None), "core.jobs = 3 # few\n");
+    assert_eq!(set("", profile, None), "");
+    let bare = with_remote_key(MANIFEST, "", "s3", profile, Some(text("me")));
+    let bare = bare.unwrap_err().to_string();
+    assert_eq!(bare, "`[remote.s3]` has no `url`", "not in a project");
 }
 
 fn train() -> StageDraft {

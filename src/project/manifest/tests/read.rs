@@ -178,22 +178,15 @@ fn goals_nest_with_and_without_quotes() {
 }
 
 #[test]
-fn the_remote_is_the_one_named_or_the_default_or_the_only_one() {
+fn remotes_are_read() {
     let manifest = Manifest::parse(WHOLE).unwrap();
-    let name = |name| manifest.remote(name).map(|(name, _)| name);
-    assert_eq!(name(None), Some("s3"));
-    assert_eq!(name(Some("nas")), Some("nas"));
-    assert_eq!(name(Some("s4")), None);
     let s3 = &manifest.remotes["s3"];
-    assert_eq!(s3.endpoint_url.as_deref(), Some("http://127.0.0.1:8333"));
-    assert_eq!(s3.region.as_deref(), Some("eu-west-1"));
-    assert_eq!(s3.profile.as_deref(), Some("ml"));
-    assert!(s3.default && !manifest.remotes["nas"].default);
-
-    let lone = parse("[remote.only]\nurl = \"/x\"\n");
-    assert_eq!(lone.remote(None).unwrap().0, "only");
-    let two = parse("[remote.a]\nurl = \"/x\"\n[remote.b]\nurl = \"/y\"\n");
-    assert!(two.remote(None).is_none() && parse("").remote(None).is_none());
+    let text = |key| s3.get(key).and_then(Setting::as_text);
+    assert_eq!(s3.url(), Some("s3://acme-ml/reviews"));
+    assert_eq!(text(RemoteKey::EndpointUrl), Some("http://127.0.0.1:8333"));
+    assert_eq!(text(RemoteKey::Region), Some("eu-west-1"));
+    assert_eq!(text(RemoteKey::Profile), Some("ml"));
+    assert!(s3.is_default() && !manifest.remotes["nas"].is_default());
 }
 
 #[test]
@@ -251,7 +244,7 @@ fn what_init_writes_reads_back_and_its_lesson_too() {
     let manifest = Manifest::parse(&lesson).unwrap();
     assert_eq!(plain(&manifest.stages["train"]).outs.len(), 2);
     assert_eq!(manifest.goals["log_loss"], Goal::Min);
-    assert_eq!(manifest.remote(None).unwrap().0, "shared");
+    assert!(manifest.remotes["shared"].is_default());
     assert!(text.lines().all(|line| line.chars().count() <= 100));
 }
 

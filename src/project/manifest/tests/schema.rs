@@ -230,7 +230,10 @@ fn section(key: &str) -> Json {
         "data" => named("^[^/]", &table(&reader::DATA, &[], data)),
         "stage" => named(NAME, &table(&KNOWN, &["cmd"], stage)),
         "metrics" => table(&reader::METRICS, &[], metrics),
-        "remote" => named(NAME, &table(&remote::KNOWN, &["url"], remote_key)),
+        "remote" => named(
+            NAME,
+            &table(&RemoteKey::ALL.map(RemoteKey::name), &["url"], remote_key),
+        ),
         other => no_such(other),
     }
 }
