@@ -97,14 +97,14 @@ fn keys_that_are_unknown_or_from_later() {
 
     hint: did you mean `deps`?
     "#);
-    let sandbox = with("[remote.r]\nurl = \"/r\"\nacl = \"private\"\n");
-    insta::assert_snapshot!(harmless(&sandbox, "status"), @r#"
+    let sandbox = with("[plot.roc]\nfrom = \"eval/roc.json\"\n");
+    insta::assert_snapshot!(harmless(&sandbox, "status"), @"
     exit: 2
     --- stderr
-    error[E0201]: `acl` is not in this version of esker
-      esker.toml:52   acl = "private"
-                      ^^^
-    "#);
+    error[E0201]: `[plot]` is not in this version of esker
+      esker.toml:50   [plot.roc]
+                       ^^^^
+    ");
     let sandbox = with("[remote.r]\nurl = \"s3://b/p\"\nsecret_access_key = \"hunter2\"\n");
     let output = harmless(&sandbox, "push");
     assert!(!output.stderr.contains("hunter2"), "{output}");

@@ -86,6 +86,7 @@ mod projects;
 mod promises;
 #[cfg(test)]
 mod remote;
+#[cfg(test)]
 mod remote_files;
 #[cfg(test)]
 mod remove;

@@ -398,7 +398,7 @@ fn a_change_of_a_remote_that_cannot_be_changes_nothing() {
     insta::assert_snapshot!(sandbox.esker("remote set one colour red"), @"
     exit: 2
     --- stderr
-    error[E0407]: a remote has no key `colour`; it has `url`, `default`, `account_name`, `endpoint_url`, `region`, `profile`, `ca_bundle`
+    error[E0407]: a remote has no key `colour`; it has `url`, `default`, `account_name`, `endpoint_url`, `region`, `profile`, `ca_bundle`, `path_style`, `sse`, `sse_kms_key_id`, `acl`, `jobs`
     ");
     insta::assert_snapshot!(sandbox.esker("remote set tow region x"), @"
     exit: 2

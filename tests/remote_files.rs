@@ -1,6 +1,6 @@
 //! Remotes, and single keys of them, in the config of a clone and of its user.
 
-use crate::common::Sandbox;
+use crate::common::{Sandbox, listening_proxy};
 
 /// A project whose `esker.toml` names a bucket on a server of its own.
 fn named_by_git() -> Sandbox {
@@ -291,4 +291,64 @@ fn remotes_for_all_projects_do_not_stop_a_git_push() {
     sandbox.sh("echo x > note && git add note && git commit --quiet --message Note");
     sandbox.git("push --quiet origin main");
     assert!(sandbox.root().join("one").exists());
+}
+
+#[test]
+fn a_bucket_may_be_named_by_the_host() {
+    for (path_style, expected) in [
+        (
+            "false",
+            [
+                "http://reviews.storage.lab:8333/main/",
+                "reviews.storage.lab:8333",
+            ],
+        ),
+        (
+            "true",
+            ["http://storage.lab:8333/reviews/main/", "storage.lab:8333"],
+        ),
+    ] {
+        let (proxy, asked) = listening_proxy();
+        let mut sandbox = Sandbox::project();
+        sandbox.set("AWS_ACCESS_KEY_ID", "k");
+        sandbox.set("AWS_SECRET_ACCESS_KEY", "s");
+        sandbox.set("http_proxy", &proxy);
+        sandbox.write("data.bin", "bytes");
+        sandbox.ok("add data.bin");
+        sandbox.ok("remote add lab s3://reviews/main --endpoint-url http://storage.lab:8333");
+        sandbox.ok(&format!("remote set lab path_style {path_style}"));
+        let push = sandbox.esker("push");
+        assert!(push.stderr.contains("E0412"), "{push}");
+        let (line, host) = asked.recv().unwrap();
+        assert!(line.contains(expected[0]), "{line}");
+        assert_eq!(host, expected[1]);
+    }
+}
+
+#[test]
+fn keys_that_make_no_sense_together_are_refused_before_anything_is_sent() {
+    let sandbox = Sandbox::project();
+    sandbox.write("data.bin", "bytes");
+    sandbox.ok("add data.bin");
+    sandbox.ok("remote add store ../store");
+    sandbox.ok("remote set store sse AES256 --local");
+    insta::assert_snapshot!(sandbox.esker("push"), @"
+    exit: 2
+    --- stderr
+    error[E0407]: remote `store` cannot be: `sse` is for S3 alone, not for `../store`
+    ");
+    assert!(!sandbox.root().join("store").exists());
+    sandbox.ok("remote set store sse --unset --local");
+    sandbox.ok("remote set store jobs 3");
+    sandbox.ok("push");
+    insta::assert_snapshot!(sandbox.esker("remote set store sse none"), @"
+    exit: 2
+    --- stderr
+    error[E0407]: `sse` must be one of `AES256`, `aws:kms`
+    ");
+    insta::assert_snapshot!(sandbox.esker("remote set store jobs many"), @"
+    exit: 2
+    --- stderr
+    error[E0407]: `jobs` must be a whole number from 1 to 256
+    ");
 }

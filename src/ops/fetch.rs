@@ -194,7 +194,7 @@ fn bring_from(
         &destination.of(roots),
         &FetchOptions {
             locks: &locks,
-            jobs: jobs(site, options.jobs),
+            jobs: jobs(site, &remote, options.jobs),
             keep: match selection.is_everything() {
                 true => None,
                 false => Some(&keep),

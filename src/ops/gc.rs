@@ -127,7 +127,7 @@ pub fn gc(
                 min_age: options.min_age,
                 dry_run: options.dry_run,
             },
-            jobs(&site, options.jobs),
+            jobs(&site, &remote, options.jobs),
         ),
         &|claim| judge.is_unneeded(claim),
         &mut |plan| approve(&judge.report(&name, plan.clone())),

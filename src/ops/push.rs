@@ -10,7 +10,7 @@ use super::{Error, Result, Site, World, shared};
 use crate::git::{Rev, Which};
 use crate::hash::{BlobId, PackId, TreeId};
 use crate::path::{Filter, RelPath};
-use crate::project::{self, Lock, Recorded, RemoteKey};
+use crate::project::{self, Config, Lock, Recorded, RemoteKey};
 use crate::remote::{Address, Content, PushOptions, Remote, Root, Wanted};
 
 #[cfg(feature = "failpoints")]
@@ -155,7 +155,7 @@ pub(super) fn push_to(
             bases: &bases,
             spool: &site.layout.spool(),
             memory: &site.layout.probes(),
-            jobs: jobs(site, options.jobs),
+            jobs: jobs(site, &remote, options.jobs),
             distrusted,
             dry_run: options.dry_run,
         },
@@ -217,6 +217,10 @@ pub(super) fn is_zero(number: &u64) -> bool {
 pub(super) fn connect(site: &Site<'_>, name: Option<&str>) -> Result<(String, Remote)> {
     let (name, spec) = site.remote(name)?;
     site.check_trust(&name, spec)?;
+    if let Some(contradiction) = spec.contradiction() {
+        let message = format!("remote `{name}` cannot be: {contradiction}");
+        return Err(Error::RemoteKey(message));
+    }
     let address = address(site, &name, spec);
     Ok((name, Remote::open(&address, site.world.var)?))
 }
@@ -238,6 +242,11 @@ fn address(site: &Site<'_>, name: &str, spec: &project::Remote) -> Address {
         region: text(RemoteKey::Region),
         profile: text(RemoteKey::Profile),
         ca_bundle: text(RemoteKey::CaBundle).map(|path| site.layout.root.join(path)),
+        path_style: spec.flag(RemoteKey::PathStyle),
+        sse: text(RemoteKey::Sse),
+        sse_kms_key_id: text(RemoteKey::SseKmsKeyId),
+        acl: text(RemoteKey::Acl),
+        jobs: spec.jobs(),
     }
 }
 
@@ -256,10 +265,19 @@ pub(super) fn normal(path: PathBuf) -> String {
     parts.display().to_string()
 }
 
-/// How many transfers at once.
-pub(super) fn jobs(site: &Site<'_>, asked: Option<usize>) -> usize {
+/// How many transfers at once: as somebody asks now, else as is said of the remote, else of all.
+pub(super) fn jobs(site: &Site<'_>, remote: &Remote, asked: Option<usize>) -> usize {
+    at_once(asked, remote.jobs(), &site.config)
+}
+
+fn at_once(asked: Option<usize>, remote: Option<usize>, config: &Config) -> usize {
     const USUAL: usize = 8;
-    asked.or(site.config.jobs).unwrap_or(USUAL).clamp(1, 256)
+    asked
+        .or(config.jobs_asked)
+        .or(remote)
+        .or(config.jobs)
+        .unwrap_or(USUAL)
+        .clamp(1, 256)
 }
 
 /// What a lock needs from the store, as a remote sees it.
@@ -358,5 +376,31 @@ fn decode_hex(hex: &str, bytes: &mut [u8]) {
         *byte = digits
             .and_then(|digits| u8::from_str_radix(digits, 16).ok())
             .unwrap_or(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_asks_now_goes_before_what_is_said_of_a_remote() {
+        let config = |jobs_asked: Option<usize>, jobs| Config {
+            jobs_asked,
+            jobs: jobs_asked.or(jobs),
+            ..Config::default()
+        };
+        let cases = [
+            (None, None, config(None, None), 8),
+            (None, None, config(None, Some(4)), 4),
+            (None, Some(2), config(None, Some(4)), 2),
+            (None, Some(2), config(Some(3), Some(4)), 3),
+            (Some(1), Some(2), config(Some(3), Some(4)), 1),
+            (Some(0), None, config(None, None), 1),
+            (Some(9999), None, config(None, None), 256),
+        ];
+        for (asked, remote, config, expected) in cases {
+            assert_eq!(at_once(asked, remote, &config), expected);
+        }
     }
 }

@@ -51,7 +51,8 @@ impl<'s> Shared<'s> {
         let known = |key, name: &str| {
             RunRecord::is_kept(&runs, name) || self.results.has(key, name).unwrap_or(false)
         };
-        let found = remote.get_results(keys, &known, jobs(site, None), site.world.interrupt);
+        let found =
+            remote.get_results(keys, &known, jobs(site, remote, None), site.world.interrupt);
         let found = match found {
             Ok(found) => found,
             Err(error) => return self.give_up(error.into()).map(|()| 0),
@@ -123,7 +124,7 @@ pub(super) fn share<'l>(
         return Ok(0);
     }
     let (_, remote) = connect(site, Some(remote))?;
-    let how = (jobs(site, None), &*site.layout.probes());
+    let how = (jobs(site, &remote, None), &*site.layout.probes());
     let interrupt = site.world.interrupt;
     // An entry comes last, so that who finds it finds the record of its run too.
     remote.put_results(&records, how, interrupt)?;

@@ -51,7 +51,7 @@ pub(super) fn standings(site: &Site<'_>, name: &str, lock: &Lock) -> Result<Stan
         let roots = destination.of(&travelling);
         let presence = remote.presence(
             std::slice::from_ref(&roots),
-            jobs(site, None),
+            jobs(site, &remote, None),
             site.world.interrupt,
         )?;
         for root in roots {

@@ -39,6 +39,8 @@ pub struct Config {
     pub pack_below: Option<u64>,
     /// `[core] jobs` or `ESKER_JOBS`.
     pub jobs: Option<usize>,
+    /// `ESKER_JOBS` alone, which goes before what is said of a remote.
+    pub jobs_asked: Option<usize>,
     /// `[core] remote` or `ESKER_REMOTE`: the default remote in this clone.
     pub remote: Option<String>,
     /// `[trust] endpoints` of all files: places that keys may be shown to although a file that git
@@ -89,6 +91,7 @@ impl Config {
             durability: clone.durability.or(outer.durability),
             pack_below: clone.pack_below.or(outer.pack_below),
             jobs: environment.jobs.or(clone.jobs).or(outer.jobs),
+            jobs_asked: environment.jobs,
             remote: environment.remote.or(clone.remote),
             share_results: clone.share_results.or(outer.share_results),
             trusted: clone.trusted.into_iter().chain(outer.trusted).collect(),
@@ -401,7 +404,7 @@ mod tests {
         );
         let config = scene.load().unwrap();
         assert_eq!(config.store, Some(PathBuf::from("/big/store")));
-        assert_eq!(config.jobs, Some(3));
+        assert_eq!((config.jobs, config.jobs_asked), (Some(3), None));
         assert_eq!(config.remote.as_deref(), Some("clones"));
 
         let scene = scene
@@ -410,7 +413,7 @@ mod tests {
             .var("ESKER_REMOTE", "envs");
         let config = scene.load().unwrap();
         assert_eq!(config.store, Some(PathBuf::from("/env")));
-        assert_eq!(config.jobs, Some(4));
+        assert_eq!((config.jobs, config.jobs_asked), (Some(4), Some(4)));
         assert_eq!(config.remote.as_deref(), Some("envs"));
 
         let config = scene.var("ESKER_JOBS", "").load().unwrap();

@@ -124,6 +124,35 @@ impl Remote {
         values.map(|(key, (value, origin))| (*key, value, *origin))
     }
 
+    /// What is said that makes no sense together; for people.
+    pub fn contradiction(&self) -> Option<String> {
+        let url = self.url();
+        let is_s3 = url.starts_with("s3://");
+        let mut keys = self.values.keys();
+        if let Some(key) = keys.find(|key| key.is_for_s3() && !is_s3) {
+            return Some(format!("`{}` is for S3 alone, not for `{url}`", key.name()));
+        }
+        let needs_kms = self.text(RemoteKey::SseKmsKeyId).is_some();
+        (needs_kms && self.text(RemoteKey::Sse) != Some("aws:kms"))
+            .then(|| "`sse_kms_key_id` needs `sse = \"aws:kms\"`".to_owned())
+    }
+
+    /// Whether a key is said to be so; `None` if nothing is said.
+    pub fn flag(&self, key: RemoteKey) -> Option<bool> {
+        match self.values.get(&key)?.0 {
+            Setting::Flag(flag) => Some(flag),
+            _ => None,
+        }
+    }
+
+    /// How many transfers at once, if that is said.
+    pub fn jobs(&self) -> Option<usize> {
+        match self.values.get(&RemoteKey::Jobs)?.0 {
+            Setting::Number(number) => usize::try_from(number).ok(),
+            _ => None,
+        }
+    }
+
     /// The text of a key, if it has one.
     pub fn text(&self, key: RemoteKey) -> Option<&str> {
         self.values.get(&key)?.0.as_text()
@@ -262,6 +291,47 @@ mod tests {
         assert_eq!(remotes.default(&config), Some("b"));
         config.remote = Some("c".to_owned());
         assert_eq!(remotes.default(&config), Some("c"));
+    }
+
+    #[test]
+    fn keys_of_s3_are_not_passed_over_elsewhere() {
+        let s3 = "[remote.x]\nurl = \"s3://b\"\n";
+        let nas = "[remote.x]\nurl = \"/nas\"\n";
+        let kms = "sse = \"aws:kms\"\n";
+        let cases = [
+            (
+                s3,
+                "path_style = false\nacl = \"private\"\nsse = \"AES256\"\n",
+                None,
+            ),
+            (s3, "jobs = 256\n", None),
+            (nas, "jobs = 1\n", None),
+            (
+                nas,
+                "acl = \"private\"\n",
+                Some("`acl` is for S3 alone, not for `/nas`"),
+            ),
+            (
+                nas,
+                "path_style = true\n",
+                Some("`path_style` is for S3 alone, not for `/nas`"),
+            ),
+            (nas, kms, Some("`sse` is for S3 alone, not for `/nas`")),
+            (
+                s3,
+                "sse_kms_key_id = \"k\"\n",
+                Some("`sse_kms_key_id` needs `sse = \"aws:kms\"`"),
+            ),
+        ];
+        for (remote, keys, expected) in cases {
+            let (remotes, _) = remotes(&format!("{remote}{keys}"), &[]);
+            let found = remotes.get("x").unwrap().contradiction();
+            assert_eq!(found.as_deref(), expected, "{keys}");
+        }
+        // The two may come from two files.
+        let key = "[remote.x]\nsse_kms_key_id = \"k\"\n";
+        let (remotes, _) = remotes(&format!("{s3}{kms}"), &[(Origin::Local, key)]);
+        assert_eq!(remotes.get("x").unwrap().contradiction(), None);
     }
 
     #[test]

@@ -246,6 +246,16 @@ pub struct Address {
     pub profile: Option<String>,
     /// A file with authorities to trust besides those of the system.
     pub ca_bundle: Option<PathBuf>,
+    /// For S3: whether the path names the bucket (as it does if nothing is said), not the host.
+    pub path_style: Option<bool>,
+    /// For S3: how the server encrypts what it keeps, `AES256` or `aws:kms`.
+    pub sse: Option<String>,
+    /// For S3: the key of `aws:kms`, if not the usual one.
+    pub sse_kms_key_id: Option<String>,
+    /// For S3: who may do what with the objects.
+    pub acl: Option<String>,
+    /// How many transfers at once it is good for.
+    pub jobs: Option<usize>,
 }
 
 /// Something that a lock names and a remote should hold.
@@ -381,6 +391,11 @@ impl Remote {
             address: address.clone(),
             transport: transport::open(address, var)?,
         })
+    }
+
+    /// How many transfers at once it is said to be good for.
+    pub fn jobs(&self) -> Option<usize> {
+        self.address.jobs
     }
 
     /// Whether the store itself keeps two writers of one name apart, so that at most one is told

@@ -6,11 +6,13 @@ mod copy;
 #[cfg(feature = "failpoints")]
 mod line;
 mod output;
+mod proxy;
 mod s3;
 
 #[cfg(feature = "failpoints")]
 pub(crate) use line::Line;
 pub(crate) use output::Output;
+pub(crate) use proxy::listening_proxy;
 pub(crate) use s3::S3;
 
 use std::collections::{BTreeMap, BTreeSet};

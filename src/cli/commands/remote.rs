@@ -113,7 +113,7 @@ struct AddArgs {
 struct SetArgs {
     /// Its name
     name: String,
-    /// `url`, `default`, `account_name`, `endpoint_url`, `region`, `profile` or `ca_bundle`
+    /// A key of `[remote.NAME]` in `esker.toml`, like `url`, `default`, `profile`, `sse` or `jobs`
     key: String,
     /// The value
     #[arg(required_unless_present = "unset")]

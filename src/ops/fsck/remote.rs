@@ -126,7 +126,13 @@ pub fn fsck_remote(world: &World<'_>, options: &RemoteFsckOptions) -> Result<Rem
 
 fn look(site: &Site<'_>, remote: &Remote, depth: CheckDepth) -> Result<Checked> {
     let (progress, interrupt) = (site.world.progress, site.world.interrupt);
-    Ok(remote.check(&site.store, depth, jobs(site, None), progress, interrupt)?)
+    Ok(remote.check(
+        &site.store,
+        depth,
+        jobs(site, remote, None),
+        progress,
+        interrupt,
+    )?)
 }
 
 fn report(
@@ -222,7 +228,7 @@ fn find_copies(site: &Site<'_>, name: &str, report: &mut RemoteFsckReport) -> Re
         let Ok((_, remote)) = connect(site, Some(other)) else {
             continue;
         };
-        let Ok(presence) = remote.index(jobs(site, None), site.world.interrupt) else {
+        let Ok(presence) = remote.index(jobs(site, &remote, None), site.world.interrupt) else {
             continue;
         };
         for problem in &mut report.problems {

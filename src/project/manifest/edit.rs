@@ -179,6 +179,7 @@ fn fields(remote: &RemoteSpec) -> [Field; RemoteKey::ALL.len()] {
         let value = remote.get(key).map(|value| match value {
             Setting::Text(text) => text.as_str().into(),
             Setting::Flag(flag) => (*flag).into(),
+            Setting::Number(number) => (*number).into(),
         });
         (key.name(), value)
     })
@@ -287,6 +288,7 @@ fn is_equal(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::String(one), Value::String(other)) => one.value() == other.value(),
         (Value::Boolean(one), Value::Boolean(other)) => one.value() == other.value(),
+        (Value::Integer(one), Value::Integer(other)) => one.value() == other.value(),
         (Value::Array(one), Value::Array(other)) => {
             let mut pairs = one.iter().zip(other);
             one.len() == other.len() && pairs.all(|(one, other)| is_equal(one, other))

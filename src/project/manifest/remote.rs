@@ -25,7 +25,43 @@ pub enum RemoteKey {
     Profile,
     /// `ca_bundle`: a file with authorities to trust besides those of the system.
     CaBundle,
+    /// `path_style`, for S3: whether the path names the bucket, not the host.
+    PathStyle,
+    /// `sse`, for S3: how the server encrypts what it keeps.
+    Sse,
+    /// `sse_kms_key_id`, for S3: with which key.
+    SseKmsKeyId,
+    /// `acl`, for S3: who may do what with the objects.
+    Acl,
+    /// `jobs`: how many transfers at once.
+    Jobs,
 }
+
+/// What values a key may have.
+enum Kind {
+    /// A text.
+    Text,
+    /// One of these texts.
+    Word(&'static [&'static str]),
+    /// `true` or `false`.
+    Flag,
+    /// A number up to this one.
+    Number(i64),
+}
+
+/// The grants that S3 has a name for.
+pub(super) const ACLS: [&str; 7] = [
+    "private",
+    "public-read",
+    "public-read-write",
+    "authenticated-read",
+    "aws-exec-read",
+    "bucket-owner-read",
+    "bucket-owner-full-control",
+];
+
+/// No line gains from more transfers at once.
+const MAX_JOBS: i64 = 256;
 
 /// The value of a key.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -35,6 +71,8 @@ pub enum Setting {
     Text(String),
     /// `true` or `false`.
     Flag(bool),
+    /// A whole number.
+    Number(i64),
 }
 
 /// What one file says of a remote: all of it, or some keys.
@@ -43,7 +81,7 @@ pub struct RemoteSpec(BTreeMap<RemoteKey, Setting>);
 
 impl RemoteKey {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::Url,
         Self::Default,
         Self::AccountName,
@@ -51,7 +89,30 @@ impl RemoteKey {
         Self::Region,
         Self::Profile,
         Self::CaBundle,
+        Self::PathStyle,
+        Self::Sse,
+        Self::SseKmsKeyId,
+        Self::Acl,
+        Self::Jobs,
     ];
+
+    fn kind(self) -> Kind {
+        match self {
+            Self::Default | Self::PathStyle => Kind::Flag,
+            Self::Jobs => Kind::Number(MAX_JOBS),
+            Self::Sse => Kind::Word(&["AES256", "aws:kms"]),
+            Self::Acl => Kind::Word(&ACLS),
+            _ => Kind::Text,
+        }
+    }
+
+    /// Whether it means something to S3 alone, so that elsewhere it must not be passed over.
+    pub fn is_for_s3(self) -> bool {
+        matches!(
+            self,
+            Self::PathStyle | Self::Sse | Self::SseKmsKeyId | Self::Acl
+        )
+    }
 
     /// How it is written.
     pub fn name(self) -> &'static str {
@@ -63,6 +124,11 @@ impl RemoteKey {
             Self::Region => "region",
             Self::Profile => "profile",
             Self::CaBundle => "ca_bundle",
+            Self::PathStyle => "path_style",
+            Self::Sse => "sse",
+            Self::SseKmsKeyId => "sse_kms_key_id",
+            Self::Acl => "acl",
+            Self::Jobs => "jobs",
         }
     }
 
@@ -73,11 +139,17 @@ impl RemoteKey {
 
     /// The value that somebody typed; the error is for people.
     pub fn setting(self, typed: &str) -> std::result::Result<Setting, String> {
-        match (self, typed) {
-            (Self::Default, "true") => Ok(Setting::Flag(true)),
-            (Self::Default, "false") => Ok(Setting::Flag(false)),
-            (Self::Default, _) => Err(format!("`{}` must be `true` or `false`", self.name())),
-            _ => Ok(Setting::Text(typed.to_owned())),
+        let must = |want: String| Err(format!("`{}` must be {want}", self.name()));
+        match (self.kind(), typed) {
+            (Kind::Flag, "true") => Ok(Setting::Flag(true)),
+            (Kind::Flag, "false") => Ok(Setting::Flag(false)),
+            (Kind::Flag, _) => must("`true` or `false`".to_owned()),
+            (Kind::Number(most), _) => match typed.parse() {
+                Ok(number) if (1..=most).contains(&number) => Ok(Setting::Number(number)),
+                _ => must(format!("a whole number from 1 to {most}")),
+            },
+            (Kind::Word(words), _) if !words.contains(&typed) => must(one_of(words)),
+            (Kind::Word(_) | Kind::Text, _) => Ok(Setting::Text(typed.to_owned())),
         }
     }
 
@@ -86,6 +158,11 @@ impl RemoteKey {
         let name = self.name();
         if text.trim().is_empty() || text.contains(char::is_control) {
             return Some(format!("`{name}` is empty or holds a control character"));
+        }
+        if let Kind::Word(words) = self.kind()
+            && !words.contains(&text)
+        {
+            return Some(format!("`{name}` must be {}", one_of(words)));
         }
         let is_path = match self {
             Self::Url => !text.contains("://"),
@@ -104,7 +181,7 @@ impl Setting {
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
-            Self::Flag(_) => None,
+            Self::Flag(_) | Self::Number(_) => None,
         }
     }
 }
@@ -150,8 +227,9 @@ impl FromIterator<(RemoteKey, Setting)> for RemoteSpec {
     }
 }
 
-/// Keys of the design that are not built yet.
-pub(super) const LATER: [&str; 5] = ["path_style", "sse", "sse_kms_key_id", "acl", "jobs"];
+fn one_of(words: &[&str]) -> String {
+    format!("one of `{}`", words.join("`, `"))
+}
 
 /// Parts of keys whose values open doors.
 const SECRETS: [&str; 8] = [
@@ -188,13 +266,17 @@ pub(in crate::project) fn remotes(section: &Section<'_>) -> Result<BTreeMap<Stri
 /// another file names.
 pub(super) fn remote(section: &Section<'_>) -> Result<RemoteSpec> {
     refuse_secrets(section)?;
-    section.only(&RemoteKey::ALL.map(RemoteKey::name), &LATER)?;
+    section.only(&RemoteKey::ALL.map(RemoteKey::name), &[])?;
     let travels = section.file() == MANIFEST;
     let mut remote = RemoteSpec::default();
     for key in RemoteKey::ALL {
-        let value = match key {
-            RemoteKey::Default => section.given_flag(key.name())?.map(Setting::Flag),
-            _ => match section.text(key.name())? {
+        let value = match key.kind() {
+            Kind::Flag => section.given_flag(key.name())?.map(Setting::Flag),
+            Kind::Number(most) => {
+                let number = section.number(key.name(), 1..most + 1)?;
+                number.map(Setting::Number)
+            }
+            Kind::Text | Kind::Word(_) => match section.text(key.name())? {
                 Some(text) => Some(Setting::Text(checked(key, &text, travels)?.to_owned())),
                 None => None,
             },

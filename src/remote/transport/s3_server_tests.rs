@@ -139,6 +139,22 @@ pub(crate) fn assert_refused(
 }
 
 #[test]
+fn a_server_takes_what_is_asked_for_with_encryption_and_grants() {
+    let server = Server::find();
+    let address = Address {
+        sse: Some("AES256".to_owned()),
+        acl: Some("private".to_owned()),
+        ..server.address()
+    };
+    let bucket = server.open(&address);
+    bucket.put("a", &bytes("one")).unwrap();
+    assert!(!bucket.put_if_absent("a", &bytes("two")).unwrap());
+    assert_eq!(bucket.get("a").unwrap().unwrap(), "one");
+    bucket.delete("a").unwrap();
+    assert_eq!(bucket.get("a").unwrap(), None);
+}
+
+#[test]
 fn s3_keeps_the_contract() {
     let (server, spool) = (Server::find(), tempfile::tempdir().unwrap());
     keeps_the_contract(&server.open(&server.address()), spool.path());

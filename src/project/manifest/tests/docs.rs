@@ -53,10 +53,6 @@ fn each_key_has_a_row_and_each_row_a_key() {
         known.sort_unstable();
         assert_eq!(documented, known, "{title}");
     }
-    let (_, later) = REFERENCE.split_once("## Not in this version").unwrap();
-    for key in remote::LATER {
-        assert!(later.contains(&format!("`{key}`")), "{key}");
-    }
 }
 
 #[test]

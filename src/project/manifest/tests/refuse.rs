@@ -91,15 +91,9 @@ fn unknown_keys_are_named_with_what_may_have_been_meant() {
 
 #[test]
 fn what_is_designed_and_not_built_is_told_apart() {
-    let cases = [
-        ("[plot.x]", "`[plot]`"),
-        ("[remote.a]\npath_style = true", "`path_style`"),
-    ];
-    for (text, name) in cases {
-        let found = refusal(&with_project(text));
-        let expected = format!("{name} is not in this version of esker\nesker.toml:");
-        assert!(found.starts_with(&expected), "{found}");
-    }
+    let found = refusal(&with_project("[plot.x]"));
+    let expected = "`[plot]` is not in this version of esker\nesker.toml:";
+    assert!(found.starts_with(expected), "{found}");
 }
 
 #[test]
@@ -485,6 +479,32 @@ fn remotes_need_a_url() {
         (
             "[remote.a]\nurl = \"\"",
             "`url` is empty or holds a control character\nesker.toml:4\nurl = \"\"\n      ^^",
+        ),
+    ]);
+}
+
+#[test]
+fn what_no_remote_can_be_is_pointed_at() {
+    let acls = "`private`, `public-read`, `public-read-write`, `authenticated-read`, \
+                `aws-exec-read`, `bucket-owner-read`, `bucket-owner-full-control`";
+    let head = "[remote.a]\nurl = \"s3://b\"\n";
+    check(&[
+        (
+            &format!("{head}sse = \"aes\""),
+            "`sse` must be one of `AES256`, `aws:kms`\nesker.toml:5\nsse = \"aes\"\n      ^^^^^",
+        ),
+        (
+            &format!("{head}acl = \"x\""),
+            &format!("`acl` must be one of {acls}\nesker.toml:5\nacl = \"x\"\n      ^^^"),
+        ),
+        (
+            &format!("{head}jobs = 0"),
+            "`jobs` must be a whole number from 1 to 256\nesker.toml:5\njobs = 0\n       ^",
+        ),
+        (
+            &format!("{head}path_style = \"no\""),
+            "`remote.a.path_style` must be `true` or `false`, not a string\nesker.toml:5\n\
+             path_style = \"no\"\n             ^^^^",
         ),
     ]);
 }

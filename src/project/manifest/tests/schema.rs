@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::super::matrix::LISTS;
 use super::super::read as reader;
+use super::super::remote::ACLS;
 use super::super::stage::{KNOWN, KNOWN_OUT};
 use super::*;
 
@@ -219,6 +220,26 @@ fn remote_key(key: &str) -> Json {
             "A PEM file with more authorities to trust",
             json!({ "type": "string", "pattern": r"\S" }),
         ),
+        "path_style" => about(
+            "For S3: the path names the bucket, not the host",
+            flag(true),
+        ),
+        "sse" => about(
+            "For S3: how the server encrypts what it keeps",
+            json!({ "enum": ["AES256", "aws:kms"] }),
+        ),
+        "sse_kms_key_id" => about(
+            "For S3: the key of aws:kms",
+            json!({ "type": "string", "pattern": r"\S" }),
+        ),
+        "acl" => about(
+            "For S3: who may do what with the objects",
+            json!({ "enum": ACLS }),
+        ),
+        "jobs" => about(
+            "Transfers at once",
+            json!({ "type": "integer", "minimum": 1, "maximum": 256 }),
+        ),
         other => no_such(other),
     }
 }
@@ -284,6 +305,7 @@ fn rule_holds(root: &Json, schema: &Json, rule: &str, wanted: &Json, value: &Jso
             "array" => value.is_array(),
             "string" => value.is_string(),
             "boolean" => value.is_boolean(),
+            "integer" => value.is_i64(),
             other => panic!("{other}"),
         },
         "required" => value
@@ -303,6 +325,12 @@ fn rule_holds(root: &Json, schema: &Json, rule: &str, wanted: &Json, value: &Jso
         "uniqueItems" => value
             .as_array()
             .is_none_or(|items| (1..items.len()).all(|at| !items[..at].contains(&items[at]))),
+        "minimum" => value
+            .as_i64()
+            .is_none_or(|number| number >= wanted.as_i64().unwrap()),
+        "maximum" => value
+            .as_i64()
+            .is_none_or(|number| number <= wanted.as_i64().unwrap()),
         "minProperties" => value
             .as_object()
             .is_none_or(|object| object.len() as u64 >= wanted.as_u64().unwrap()),
@@ -386,7 +414,7 @@ fn what_the_reference_shows_fits_the_schema() {
 }
 
 /// What both refuse, behind a sound `[project]`.
-const WRONG: [&str; 39] = [
+const WRONG: [&str; 43] = [
     "galaxy = 1\n",
     "[stages.a]\ncmd = \"x\"\n",
     "[plot.roc]\nfrom = \"x\"\n",
@@ -426,6 +454,10 @@ const WRONG: [&str; 39] = [
     "[remote.a]\n",
     "[remote.a]\nurl = \"/x\"\ndefault = 1\n",
     "[remote.a]\nurl = \"/x\"\nregoin = \"x\"\n",
+    "[remote.a]\nurl = \"/x\"\nsse = \"aes\"\n",
+    "[remote.a]\nurl = \"/x\"\nacl = \"all\"\n",
+    "[remote.a]\nurl = \"/x\"\njobs = 0\n",
+    "[remote.a]\nurl = \"/x\"\njobs = 257\n",
 ];
 
 #[test]

@@ -66,6 +66,7 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Service, String> {
     Ok(Service {
         hasty: client(Patience::Short)?,
         patient: client(Patience::Long)?,
+        writing: None,
         elsewhere: format!("the account `{account}` is not there"),
         endpoint,
         keys,

@@ -57,6 +57,7 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Service, String> {
     Ok(Service {
         hasty: client(Patience::Short)?,
         patient: client(Patience::Long)?,
+        writing: None,
         elsewhere: format!("the bucket `{}` is not there", opening.place.bucket),
         endpoint,
         keys,

@@ -82,6 +82,8 @@ struct Service {
     hasty: Box<dyn ObjectStore>,
     /// For a service that has answered before: it outlasts a bad minute.
     patient: Box<dyn ObjectStore>,
+    /// The same for what is written, if more is said with that.
+    writing: Option<Box<dyn ObjectStore>>,
     /// Where it answers.
     endpoint: String,
     /// What it means when it sends one elsewhere.
@@ -261,7 +263,8 @@ impl Bucket {
         let payload = load(&self.remote, body)?;
         let mut tries = 1;
         loop {
-            let client = &self.service.patient;
+            let client = self.service.writing.as_ref();
+            let client = client.unwrap_or(&self.service.patient);
             let sent = self.signed(|| {
                 let options = PutOptions::from(mode.clone());
                 let sent = client.put_opts(&location, payload.clone(), options);
