@@ -186,3 +186,91 @@ fn data_that_is_not_to_be_pulled_comes_when_it_is_named() {
     Data:   up to date
     ");
 }
+
+#[test]
+fn a_remote_that_fails_does_not_keep_others_from_what_is_theirs() {
+    let sandbox = two_remotes();
+    // The main one: where its directory should be is a file.
+    std::fs::write(sandbox.root().join("store"), "").unwrap();
+    insta::assert_snapshot!(sandbox.esker("push"), @"
+    exit: 2
+    --- stderr
+    Pushed 2 files to `big`: 97.7 KiB as 1.22 KiB in 4 objects
+    error[E0901]: cannot create `$ROOT/store/tmp`
+      caused by: Not a directory (os error 20)
+      nothing more was sent to `store`
+    ");
+    let json = sandbox.esker("push --json");
+    assert_eq!(json.code, 2, "{json}");
+    insta::assert_snapshot!(json.stdout, @r#"
+    {
+      "v": 1,
+      "remote": "big",
+      "files": 0,
+      "bytes": 0,
+      "objects": 0,
+      "sent_bytes": 0,
+      "mended": 0,
+      "complete": 1,
+      "missing": [],
+      "failed": [
+        {
+          "remote": "store",
+          "error": {
+            "code": "E0901",
+            "message": "cannot create `$ROOT/store/tmp`",
+            "details": [
+              "caused by: Not a directory (os error 20)",
+              "nothing more was sent to `store`"
+            ]
+          }
+        }
+      ]
+    }
+    "#);
+    // All of them.
+    std::fs::remove_dir_all(sandbox.root().join("big")).unwrap();
+    std::fs::write(sandbox.root().join("big"), "").unwrap();
+    insta::assert_snapshot!(sandbox.esker("push"), @"
+    exit: 2
+    --- stderr
+    error[E0901]: cannot create `$ROOT/store/tmp`
+      caused by: Not a directory (os error 20)
+      nothing more was sent to `store`
+    error[E0901]: cannot create `$ROOT/big/tmp`
+      caused by: Not a directory (os error 20)
+      nothing more was sent to `big`
+    ");
+    // One that is no remote does not keep the main one either.
+    std::fs::remove_file(sandbox.root().join("store")).unwrap();
+    sandbox.edit("esker.toml", "[remote.big]", "[remote.bigger]");
+    insta::assert_snapshot!(sandbox.esker("push"), @"
+    exit: 2
+    --- stderr
+    Pushed 3 files to `store`: 48 B as 1.45 KiB in 5 objects
+    error[E0403]: no remote `big`
+      nothing more was sent to `big`
+
+    hint: did you mean `bigger`?
+    ");
+}
+
+#[test]
+fn git_sends_nothing_while_one_remote_of_several_lacks_its_data() {
+    let sandbox = two_remotes();
+    sandbox.sh("git init --quiet --bare ../origin.git && git remote add origin ../origin.git");
+    sandbox.ok("install");
+    std::fs::write(sandbox.root().join("store"), "").unwrap();
+    let push = sandbox.try_sh("git push --quiet origin main");
+    assert_ne!(push.code, 0, "{push}");
+    assert!(
+        push.stderr.contains("esker: Pushed 2 files to `big`"),
+        "{push}"
+    );
+    assert!(
+        push.stderr.contains("nothing more was sent to `store`"),
+        "{push}"
+    );
+    std::fs::remove_file(sandbox.root().join("store")).unwrap();
+    sandbox.git("push --quiet origin main");
+}

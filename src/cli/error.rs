@@ -145,6 +145,11 @@ impl CliError {
         }
     }
 
+    /// The same with a line more.
+    pub(crate) fn with_detail(self, line: String) -> Self {
+        self.detail(line)
+    }
+
     fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

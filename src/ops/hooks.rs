@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::checkout::{CheckoutReport, switch};
-use super::push::{PushReport, TransferOptions, push};
+use super::push::{PushOutcome, TransferOptions, push};
 use super::selection::Selection;
 use super::{Result, Site, World};
 use crate::git::{self, Git, HookReport};
@@ -37,7 +37,7 @@ pub fn after_switch(world: &World<'_>, hook: &str) -> Result<Option<CheckoutRepo
 /// Sends data before git sends commits. `None` if the project has no remote: then there is
 /// nowhere to send to, and nothing to stop. Remotes that a user or a machine has for whatever
 /// project count only if one of them is the default.
-pub fn before_push(world: &World<'_>) -> Result<Option<PushReport>> {
+pub fn before_push(world: &World<'_>) -> Result<Option<PushOutcome>> {
     let site = Site::open(world)?;
     let is_own = |remote: &Remote| remote.is_in(Origin::Project) || remote.is_in(Origin::Local);
     let has_own = site.remotes.iter().any(|(_, remote)| is_own(remote));

@@ -79,15 +79,41 @@ impl PushReport {
     pub fn each(&self) -> impl Iterator<Item = &Self> {
         std::iter::once(self).chain(&self.others)
     }
+}
 
-    /// Whether all could be sent.
+/// How a push to one or several remotes ended.
+#[derive(Debug)]
+pub struct PushOutcome {
+    /// What was sent; `None` if nothing could be sent to any of several.
+    pub report: Option<PushReport>,
+    /// The remotes, of several, that could not be pushed to.
+    pub failed: Vec<FailedPush>,
+}
+
+/// A remote that could not be pushed to.
+#[derive(Debug)]
+pub struct FailedPush {
+    /// Its name.
+    pub remote: String,
+    /// Why.
+    pub error: Error,
+}
+
+impl PushOutcome {
+    /// What was sent to each remote that could be pushed to.
+    pub fn each(&self) -> impl Iterator<Item = &PushReport> {
+        self.report.iter().flat_map(PushReport::each)
+    }
+
+    /// Whether the store had all that was to be sent there.
     pub fn is_whole(&self) -> bool {
         self.each().all(|report| report.missing.is_empty())
     }
 }
 
-/// Sends the workspace's lock, the locks of commits not yet published, and of those asked for.
-pub fn push(world: &World<'_>, options: &TransferOptions) -> Result<PushReport> {
+/// Sends the workspace's lock, the locks of commits not yet published, and of those asked for. Of
+/// several remotes, one that fails does not keep the others from what is theirs.
+pub fn push(world: &World<'_>, options: &TransferOptions) -> Result<PushOutcome> {
     let site = Site::open(world)?;
     let mut locks = Vec::new();
     for rev in commits(&site, &options.also, true)? {
@@ -110,26 +136,47 @@ pub fn push(world: &World<'_>, options: &TransferOptions) -> Result<PushReport> 
         true => None,
         false => Some(site.hold(&spool.join("lock"))?),
     };
-    let mut reports = Vec::new();
-    for destination in routes.destinations(&site, options.remote.as_deref(), &all)? {
-        reports.push(push_to(
-            &site,
-            &destination,
-            &locks,
-            options,
-            &HashSet::new(),
-        )?);
-    }
-    let mut report = reports.remove(0);
-    report.others = reports;
+    let destinations = routes.destinations(&site, options.remote.as_deref(), &all)?;
+    let mut outcome = push_to_each(&site, &destinations, &locks, options)?;
     // What was left out is not there, so nobody could use a result with it.
-    if !options.dry_run && selection.is_everything() {
+    if let Some(report) = &mut outcome.report
+        && outcome.failed.is_empty()
+        && !options.dry_run
+        && selection.is_everything()
+    {
         let missing = report.each().flat_map(|report| &report.missing);
         let missing = missing.map(|missing| &missing.path).collect();
         let locks = locks.iter().map(|(lock, _)| lock);
         report.results = shared::share(&site, &report.remote, &routes, locks, &missing)?;
     }
-    Ok(report)
+    Ok(outcome)
+}
+
+fn push_to_each(
+    site: &Site<'_>,
+    destinations: &[Destination<'_>],
+    locks: &[(Lock, Option<Rev>)],
+    options: &TransferOptions,
+) -> Result<PushOutcome> {
+    let (mut reports, mut failed) = (Vec::new(), Vec::new());
+    for destination in destinations {
+        match push_to(site, destination, locks, options, &HashSet::new()) {
+            Ok(report) => reports.push(report),
+            Err(error) if destinations.len() == 1 || site.check_interrupt().is_err() => {
+                return Err(error);
+            }
+            Err(error) => failed.push(FailedPush {
+                remote: destination.name.clone(),
+                error,
+            }),
+        }
+    }
+    let mut reports = reports.into_iter();
+    let mut report = reports.next();
+    if let Some(report) = &mut report {
+        report.others = reports.collect();
+    }
+    Ok(PushOutcome { report, failed })
 }
 
 /// Sends what goes to one remote, without relying on some of its packs. The caller holds the spool.

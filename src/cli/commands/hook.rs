@@ -68,21 +68,25 @@ fn pre_push(ui: &Ui, world: &World<'_>) -> Exit {
 }
 
 fn send(ui: &Ui, world: &World<'_>) -> Exit {
-    let report = match before_push(world) {
-        Ok(Some(report)) => report,
+    let outcome = match before_push(world) {
+        Ok(Some(outcome)) => outcome,
         Ok(None) => return Exit::DONE,
         Err(error) => {
             ui.error(&CliError::from(error));
             return Exit(exit::NO);
         }
     };
-    for report in report.each() {
+    for report in outcome.each() {
         if report.objects > 0 {
             ui.say(&format!("esker: {}", push::summary(report)));
         }
         push::tell_missing(ui, &report.missing, "here");
     }
-    Exit::when(!report.is_whole(), exit::NO)
+    let is_whole = outcome.is_whole() && outcome.failed.is_empty();
+    for failed in outcome.failed {
+        ui.error(&push::failure(failed));
+    }
+    Exit::when(!is_whole, exit::NO)
 }
 
 fn stopped(ui: &Ui) -> Exit {

@@ -1,3 +1,4 @@
+use super::super::error::Body;
 use super::super::exit;
 use super::super::render;
 use super::super::ui::Tone;
@@ -5,13 +6,14 @@ use super::everywhere::Everywhere;
 use super::{CliError, Exit, Ui, World};
 use crate::git::Which;
 use crate::ops::Missing;
-use crate::ops::push::{PushReport, TransferOptions, push};
+use crate::ops::push::{FailedPush, PushOutcome, PushReport, TransferOptions, push};
 
 /// Send data to a remote
 ///
 /// Sends what the workspace's lock needs, and the locks of commits that no remote-tracking
 /// branch has yet. What the remote has already is not sent again. Data and outputs with `remote`
-/// go to that one alone, those with `push = false` nowhere. `--include` and `--exclude` take a tracked
+/// go to that one alone, those with `push = false` nowhere. A remote of several that fails does not keep
+/// the others from what is theirs; the exit code is that of the worst. `--include` and `--exclude` take a tracked
 /// directory or an output as a whole or leave it out.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -69,21 +71,64 @@ impl Transfer {
     }
 }
 
+/// The answer of a push, as programs read it.
+#[derive(serde::Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    report: Option<&'a PushReport>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed: Vec<Failed<'a>>,
+}
+
+/// A remote that could not be pushed to.
+#[derive(serde::Serialize)]
+struct Failed<'a> {
+    remote: &'a str,
+    error: Body<'a>,
+}
+
 pub(crate) fn run(args: &Args, ui: &Ui, world: &World<'_>) -> Result<Exit, CliError> {
-    let report = push(world, &args.transfer.options())?;
-    if ui.json {
-        ui.json(&report)?;
-    } else {
-        for report in report.each() {
-            ui.say(&summary(report));
-            tell_missing(ui, &report.missing, "here");
-        }
-        if report.results > 0 {
-            let results = render::count(report.results, "result");
-            ui.say(&format!("Shared {results} of the run cache"));
-        }
+    let outcome = push(world, &args.transfer.options())?;
+    let whole = Exit::when(!outcome.is_whole(), exit::DATA);
+    if !ui.json {
+        outcome.each().for_each(|report| tell(ui, report));
     }
-    Ok(Exit::when(!report.is_whole(), exit::DATA))
+    let PushOutcome { report, failed } = outcome;
+    let failed = failed.into_iter();
+    let failed: Vec<(String, CliError)> = failed
+        .map(|failed| (failed.remote.clone(), failure(failed)))
+        .collect();
+    if ui.json {
+        ui.json(&Answer {
+            report: report.as_ref(),
+            failed: failed
+                .iter()
+                .map(|(remote, error)| Failed {
+                    remote,
+                    error: error.body(),
+                })
+                .collect(),
+        })?;
+    } else {
+        failed.iter().for_each(|(_, error)| ui.error(error));
+    }
+    let exits = failed.iter().map(|(_, error)| Exit(error.exit));
+    Ok(exits.fold(whole, Exit::or_worse))
+}
+
+fn tell(ui: &Ui, report: &PushReport) {
+    ui.say(&summary(report));
+    tell_missing(ui, &report.missing, "here");
+    if report.results > 0 {
+        let results = render::count(report.results, "result");
+        ui.say(&format!("Shared {results} of the run cache"));
+    }
+}
+
+/// The error of one remote of several.
+pub(super) fn failure(failed: FailedPush) -> CliError {
+    let detail = format!("nothing more was sent to `{}`", failed.remote);
+    CliError::from(failed.error).with_detail(detail)
 }
 
 pub(super) fn summary(report: &PushReport) -> String {
