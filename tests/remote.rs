@@ -18,7 +18,7 @@ fn what_is_pushed_can_be_pulled_into_a_fresh_clone() {
     insta::assert_snapshot!(sandbox.esker("push"), @"
     exit: 0
     --- stderr
-    Pushed 6 files to `store`: 97.8 KiB as 2.31 KiB in 5 objects
+    Pushed 6 files to `store`: 97.8 KiB as 2.31 KiB in 5 objects (compression saved 97.6 KiB)
     ");
     insta::assert_snapshot!(sandbox.esker("push"), @"
     exit: 0
@@ -30,7 +30,7 @@ fn what_is_pushed_can_be_pulled_into_a_fresh_clone() {
     insta::assert_snapshot!(pulled, @"
     exit: 0
     --- stderr
-    Pulled 6 files from `store`: 97.8 KiB as 1.37 KiB
+    Pulled 6 files from `store`: 97.8 KiB as 1.37 KiB (compression saved 97.6 KiB)
     Switched 5 paths (data/raw.txt, eval, model, photos, prepared.txt): 7 files written, 97.8 KiB
     ");
     assert_eq!(clone.files(), sandbox.files("project"));

@@ -36,7 +36,7 @@ fn what_has_a_remote_of_its_own_goes_there_and_comes_from_there() {
     exit: 0
     --- stderr
     Pushed 3 files to `store`: 48 B as 1.45 KiB in 5 objects
-    Pushed 2 files to `big`: 97.7 KiB as 1.22 KiB in 4 objects
+    Pushed 2 files to `big`: 97.7 KiB as 1.22 KiB in 4 objects (compression saved 97.6 KiB)
     ");
     insta::assert_snapshot!(sandbox.esker("push"), @"
     exit: 0
@@ -49,7 +49,7 @@ fn what_has_a_remote_of_its_own_goes_there_and_comes_from_there() {
     exit: 0
     --- stderr
     Pulled 3 files from `store`: 48 B as 759 B
-    Pulled 2 files from `big`: 97.7 KiB as 796 B
+    Pulled 2 files from `big`: 97.7 KiB as 796 B (compression saved 97.6 KiB)
     Switched 5 paths (data/photos, data/raw.txt, eval, model, prepared.txt): 5 files written, 97.8 KiB
     ");
     assert_eq!(clone.files(), sandbox.files("project"));
@@ -79,7 +79,7 @@ fn a_remote_that_is_named_is_for_the_rest_alone() {
     insta::assert_snapshot!(sandbox.esker("push --remote big"), @"
     exit: 0
     --- stderr
-    Pushed 5 files to `big`: 97.8 KiB as 2.14 KiB in 5 objects
+    Pushed 5 files to `big`: 97.8 KiB as 2.14 KiB in 5 objects (compression saved 97.6 KiB)
     ");
     let clone = sandbox.clone_to("clone");
     clone.sh("cp ../project/esker.toml .");
@@ -98,7 +98,7 @@ fn a_remote_that_is_named_is_for_the_rest_alone() {
     insta::assert_snapshot!(clone.esker("pull model data/photos"), @"
     exit: 0
     --- stderr
-    Pulled 2 files from `big`: 97.7 KiB as 1.47 KiB
+    Pulled 2 files from `big`: 97.7 KiB as 1.47 KiB (compression saved 97.6 KiB)
     Switched 2 paths (data/photos, model): 2 files written, 97.7 KiB
     ");
 }
@@ -171,7 +171,7 @@ fn data_that_is_not_to_be_pulled_comes_when_it_is_named() {
     insta::assert_snapshot!(clone.esker("pull data/photos/a.bin"), @"
     exit: 0
     --- stderr
-    Pulled 1 file from `big`: 97.7 KiB as 672 B
+    Pulled 1 file from `big`: 97.7 KiB as 672 B (compression saved 97.6 KiB)
     Switched 1 path (data/photos): 1 file written, 97.7 KiB
     ");
     assert!(clone.files().contains_key("data/photos/a.bin"));
@@ -195,7 +195,7 @@ fn a_remote_that_fails_does_not_keep_others_from_what_is_theirs() {
     insta::assert_snapshot!(sandbox.esker("push"), @"
     exit: 2
     --- stderr
-    Pushed 2 files to `big`: 97.7 KiB as 1.22 KiB in 4 objects
+    Pushed 2 files to `big`: 97.7 KiB as 1.22 KiB in 4 objects (compression saved 97.6 KiB)
     error[E0901]: cannot create `$ROOT/store/tmp`
       caused by: Not a directory (os error 20)
       nothing more was sent to `store`
@@ -210,6 +210,8 @@ fn a_remote_that_fails_does_not_keep_others_from_what_is_theirs() {
       "bytes": 0,
       "objects": 0,
       "sent_bytes": 0,
+      "reused_bytes": 0,
+      "compression_saved_bytes": 0,
       "mended": 0,
       "complete": 1,
       "missing": [],

@@ -27,6 +27,11 @@ pub struct FetchReport {
     pub objects: u64,
     /// Bytes received.
     pub received_bytes: u64,
+    /// Bytes of these files that need not come: an earlier fetch had brought them, or they stand in
+    /// the files several times.
+    pub reused_bytes: u64,
+    /// By how much compression made shorter what came of the files.
+    pub compression_saved_bytes: u64,
     /// What the remote does not have.
     pub missing: Vec<Missing>,
     /// Objects of the remote that are not what they should be; nothing of them was taken.
@@ -216,6 +221,8 @@ fn bring_from(
         bytes: fetched.bytes,
         objects: fetched.objects,
         received_bytes: fetched.received_bytes,
+        reused_bytes: fetched.economy.reused_bytes,
+        compression_saved_bytes: fetched.economy.compression_saved_bytes,
         missing: missing.collect(),
         damaged: damaged.collect(),
         results: 0,

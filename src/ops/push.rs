@@ -57,6 +57,11 @@ pub struct PushReport {
     pub objects: u64,
     /// Bytes sent.
     pub sent_bytes: u64,
+    /// Bytes of these files that need not be sent: they were there already, in other files, or
+    /// stand in the files several times.
+    pub reused_bytes: u64,
+    /// By how much compression made shorter what was sent of the files.
+    pub compression_saved_bytes: u64,
     /// How often it had to publish again because garbage was collected meanwhile.
     pub mended: usize,
     /// How many locks (commits and the workspace) the remote holds whole now.
@@ -218,6 +223,8 @@ pub(super) fn push_to(
         bytes: pushed.bytes,
         objects: pushed.objects,
         sent_bytes: pushed.sent_bytes,
+        reused_bytes: pushed.economy.reused_bytes,
+        compression_saved_bytes: pushed.economy.compression_saved_bytes,
         mended: pushed.mended,
         complete: wanted.len(),
         missing: missing.collect(),
@@ -232,6 +239,8 @@ fn nothing(remote: String, dry_run: bool) -> PushReport {
         bytes: 0,
         objects: 0,
         sent_bytes: 0,
+        reused_bytes: 0,
+        compression_saved_bytes: 0,
         mended: 0,
         complete: 0,
         missing: Vec::new(),

@@ -29,7 +29,7 @@ mod tests;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::hash::{BlobId, ObjectId, PackId, RunKey, TreeId};
+use crate::hash::{BlobId, ObjectId, ObjectKind, PackId, RunKey, TreeId};
 use crate::path::RelPath;
 use crate::progress::{Interrupt, Progress};
 use crate::store::Store;
@@ -314,6 +314,34 @@ pub struct Remote {
     transport: Box<dyn Transport>,
 }
 
+/// Why fewer bytes travelled than there are in the files. Trees, indexes and all else that is not
+/// content are no part of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Economy {
+    /// Bytes of the files that did not travel: they were there already, in other files or from an
+    /// earlier try, or stand in the files several times.
+    pub reused_bytes: u64,
+    /// By how much what travelled was shorter than what it stands for.
+    pub compression_saved_bytes: u64,
+}
+
+impl Economy {
+    /// What follows from the length of all files that came to be there, and of the pieces of content
+    /// that travelled: as they are, and on the way. What only travelled once more is not counted as if
+    /// it had been there.
+    fn new(files: u64, raw: u64, stored: u64) -> Self {
+        Self {
+            reused_bytes: files.saturating_sub(raw),
+            compression_saved_bytes: raw.saturating_sub(stored),
+        }
+    }
+}
+
+/// Whether an object is content, whole or a piece.
+fn is_content(id: ObjectId) -> bool {
+    matches!(id.kind, ObjectKind::Blob | ObjectKind::Chunk)
+}
+
 /// What a push did, or would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pushed {
@@ -325,6 +353,8 @@ pub struct Pushed {
     pub objects: u64,
     /// Bytes sent.
     pub sent_bytes: u64,
+    /// Why that is not all of it.
+    pub economy: Economy,
     /// How often it had to publish again because garbage was collected meanwhile.
     pub mended: usize,
     /// What could not be sent because the store does not have it.
@@ -342,6 +372,8 @@ pub struct Fetched {
     pub objects: u64,
     /// Bytes received.
     pub received_bytes: u64,
+    /// Why that is not all of them.
+    pub economy: Economy,
     /// Whether no file at all is one of those that are wanted, here or there.
     pub unmatched: bool,
     /// What the remote does not have.

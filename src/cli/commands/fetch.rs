@@ -1,14 +1,16 @@
 use super::super::exit;
 use super::super::render;
 use super::everywhere::Everywhere;
-use super::push::{Transfer, tell_missing};
+use super::push::{Transfer, economy, tell_missing};
 use super::{CliError, Exit, Ui, World};
 use crate::ops::fetch::{FetchReport, fetch};
 
 /// Bring data from a remote into the store, without touching the workspace
 ///
 /// Data and outputs with `remote` in `esker.toml` come from that one; data with `pull = false` comes
-/// only when it is named.
+/// only when it is named. With `--json`, `files` and `bytes` are what came, `received_bytes` what it took to
+/// bring them, `reused_bytes` what of them was here already from a fetch that was cut short, or came once for
+/// several places, and `compression_saved_bytes` by how much compression made the rest shorter.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Paths; none: all that the lock records
@@ -72,8 +74,9 @@ fn summary(report: &FetchReport, verb: &str) -> String {
     if report.dry_run {
         return format!("{verb} {files} from `{}`: {bytes}", report.remote);
     }
+    let economy = economy(report.reused_bytes, "here", report.compression_saved_bytes);
     format!(
-        "{verb} {files} from `{}`: {bytes} as {received}",
+        "{verb} {files} from `{}`: {bytes} as {received}{economy}",
         report.remote
     )
 }

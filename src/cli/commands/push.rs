@@ -15,6 +15,10 @@ use crate::ops::push::{FailedPush, PushOutcome, PushReport, TransferOptions, pus
 /// go to that one alone, those with `push = false` nowhere. A remote of several that fails does not keep
 /// the others from what is theirs; the exit code is that of the worst. `--include` and `--exclude` take a tracked
 /// directory or an output as a whole or leave it out.
+///
+/// At the end stands how many files are new there, how long they are, and how many bytes were sent in how many
+/// objects; what was there already, in other files, and what compression saved is why that is less. With
+/// `--json` these are `files`, `bytes`, `sent_bytes`, `objects`, `reused_bytes` and `compression_saved_bytes`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -145,10 +149,22 @@ pub(super) fn summary(report: &PushReport) -> String {
     if report.files == 0 && report.objects == 0 {
         return format!("Nothing to push: `{}` has everything", report.remote);
     }
+    let economy = economy(report.reused_bytes, "there", report.compression_saved_bytes);
     format!(
-        "Pushed {files} to `{}`: {bytes} as {sent} in {objects}",
+        "Pushed {files} to `{}`: {bytes} as {sent} in {objects}{economy}",
         report.remote
     )
+}
+
+/// Why fewer bytes travelled than there are in the files, if that is so.
+pub(super) fn economy(reused: u64, place: &str, saved: u64) -> String {
+    let reused = (reused > 0).then(|| format!("{} were {place} already", render::size(reused)));
+    let saved = (saved > 0).then(|| format!("compression saved {}", render::size(saved)));
+    let reasons: Vec<String> = reused.into_iter().chain(saved).collect();
+    match reasons.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", reasons.join(", ")),
+    }
 }
 
 /// Names what could not be sent: also what `fetch` and `pull` could not have.

@@ -8,21 +8,23 @@ mod assemble;
 mod sources;
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
 use crate::hash::{BlobId, ObjectId, ObjectKind, TreeId};
+use crate::pack::Entry;
 use crate::path::RelPath;
 use crate::progress::{Event, Progress, Work};
 use crate::store::Store;
-use crate::tree::Entry;
+use crate::tree;
 
 use super::catalog::Located;
 use super::format::Access;
 use super::link::Link;
 use super::reads;
 use super::walk::{self, Found, Nodes, Overlay, name_missing, walk};
-use super::{Content, Error, FetchOptions, Fetched, Result, Root};
+use super::{Content, Economy, Error, FetchOptions, Fetched, Result, Root, is_content};
 
 use sources::Sources;
 
@@ -44,6 +46,7 @@ pub(super) fn fetch(
         nodes: Vec::new(),
         files: Vec::new(),
         missing: HashSet::new(),
+        travelled: Travelled::default(),
         fetched: Fetched::default(),
     };
     let mut sorted: Vec<&Root> = roots.iter().collect();
@@ -76,6 +79,10 @@ pub(super) fn fetch(
             true => 0,
             false => link.received(),
         },
+        economy: match options.dry_run {
+            true => Economy::default(),
+            false => fetch.travelled.economy(fetch.fetched.bytes),
+        },
         missing: name_missing(fetch.trees(), roots, &fetch.missing),
         damaged: fetch.sources.damage()?,
         ..fetch.fetched
@@ -98,7 +105,31 @@ struct Fetch<'a> {
     files: Vec<(BlobId, u64)>,
     /// What no source has.
     missing: HashSet<ObjectId>,
+    travelled: Travelled,
     fetched: Fetched,
+}
+
+/// The content that came: how long it is, and how long it was on the way.
+#[derive(Default)]
+struct Travelled {
+    raw: AtomicU64,
+    stored: AtomicU64,
+}
+
+impl Travelled {
+    fn count(&self, entry: &Entry) {
+        if is_content(entry.id) {
+            let (raw, stored) = (entry.raw_len.into(), entry.stored_len.into());
+            self.raw.fetch_add(raw, Ordering::Relaxed);
+            self.stored.fetch_add(stored, Ordering::Relaxed);
+        }
+    }
+
+    fn economy(&self, files: u64) -> Economy {
+        let (raw, stored) = (&self.raw, &self.stored);
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Economy::new(files, read(raw), read(stored))
+    }
 }
 
 impl Fetch<'_> {
@@ -149,7 +180,7 @@ impl Fetch<'_> {
                 Content::Tree { id, .. } => {
                     let tree = walk::decode(self.trees(), id).unwrap_or_default();
                     let files = tree.iter().filter_map(|(path, entry)| match entry {
-                        Entry::File { id, .. } => keep(&root.path.join(path)).then_some(*id),
+                        tree::Entry::File { id, .. } => keep(&root.path.join(path)).then_some(*id),
                         _ => None,
                     });
                     wanted.extend(files);
@@ -326,6 +357,7 @@ impl Fetch<'_> {
                     return Ok(Some(*place));
                 };
                 keep(place.entry.id, &raw)?;
+                self.travelled.count(&place.entry);
                 Ok(None)
             };
             let bad = read.places.par_iter().map(take);

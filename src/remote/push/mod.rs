@@ -29,7 +29,9 @@ use super::segment::{self, PackEntries};
 use super::snapshot::{PackRef, Roots, Snapshot};
 use super::transport::Body;
 use super::walk::name_missing;
-use super::{Error, FetchOptions, PushOptions, Pushed, Result, Wanted, fetch, layout};
+use super::{
+    Economy, Error, FetchOptions, PushOptions, Pushed, Result, Wanted, fetch, is_content, layout,
+};
 
 use plan::Plan;
 use send::Sent;
@@ -115,6 +117,7 @@ pub(super) fn push(
     }
     Ok(Pushed {
         mended,
+        economy: published.economy,
         ..report(&task, &published.plan, &published.missing)
     })
 }
@@ -122,6 +125,7 @@ pub(super) fn push(
 /// What stands on the remote now.
 struct Published {
     plan: Plan,
+    economy: Economy,
     missing: Vec<Missing>,
     relied: Relied,
 }
@@ -178,6 +182,7 @@ fn mend(task: &Task<'_>, spool: &Spool, log: &Log, before: Published) -> Result<
     let mut published = publish(task, spool, planned, log)?;
     // What is only sent once more is not new.
     (published.plan.files, published.plan.bytes) = (before.plan.files, before.plan.bytes);
+    published.economy = before.economy;
     Ok(published)
 }
 
@@ -192,10 +197,22 @@ fn publish(
     publish_segment(task, &survey, &sent, spool)?;
     let relied = publish_snapshots(task, &survey, &plan, &sent, &missing, log)?;
     Ok(Published {
+        economy: economy(&plan, &sent),
         plan,
         missing,
         relied,
     })
+}
+
+/// By what stands in the packs that were sent.
+fn economy(plan: &Plan, sent: &Sent) -> Economy {
+    let entries = sent.packs.iter().flat_map(|pack| &pack.entries);
+    let content = entries.filter(|entry| is_content(entry.id));
+    let (raw, stored) = content.fold((0, 0), |(raw, stored), entry| {
+        let (more_raw, more_stored) = (u64::from(entry.raw_len), u64::from(entry.stored_len));
+        (raw + more_raw, stored + more_stored)
+    });
+    Economy::new(plan.bytes, raw, stored)
 }
 
 /// A directory that is not there yet is a remote that is empty: the first write makes it.
@@ -303,6 +320,7 @@ fn report(task: &Task<'_>, plan: &Plan, missing: &[Missing]) -> Pushed {
         bytes: plan.bytes,
         objects: task.link.written(),
         mended: 0,
+        economy: Economy::default(),
         sent_bytes: task.link.sent(),
         missing: missing.into_iter().collect(),
     }

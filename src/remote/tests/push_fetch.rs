@@ -188,6 +188,65 @@ fn a_file_that_repeats_itself_is_sent_once() {
     assert_eq!(there.contents(&roots), here.contents(&roots));
 }
 
+/// How long the content is that the packs of a remote hold.
+fn content_of(remote: &Shared) -> u64 {
+    let segments = remote.keys("idx/").into_iter();
+    let packs = segments.flat_map(|key| segment::decode(&remote.read(&key)).unwrap());
+    let entries = packs.flat_map(|pack| pack.entries);
+    let content = entries.filter(|entry| is_content(entry.id));
+    content.map(|entry| u64::from(entry.stored_len)).sum()
+}
+
+#[test]
+fn what_travels_and_what_need_not_are_all_there_is() {
+    let here = Clone::new();
+    let remote = Shared::default();
+    let mut bytes = vec![0; 6_000_000];
+    bytes.extend(noise(1, 12_000_000));
+    let table = |rows: usize| "a row like all the others\n".repeat(rows).into_bytes();
+    let mut roots = vec![
+        here.tree("small", &small_files(40)),
+        here.file("large", &bytes),
+        here.file("table", &table(40_000)),
+    ];
+    let mut held = 0;
+    // At first, then with a change of each kind.
+    for round in 0..2 {
+        let pushed = here.push(&remote.remote(), &roots);
+        let economy = pushed.economy;
+        let sent = content_of(&remote) - held;
+        held += sent;
+        let spared = economy.reused_bytes + economy.compression_saved_bytes;
+        assert_eq!(pushed.bytes, spared + sent, "{pushed:?}");
+        assert!(sent < pushed.sent_bytes, "{pushed:?}");
+        assert!(economy.compression_saved_bytes > 500_000, "{pushed:?}");
+        assert_eq!(economy.reused_bytes > 11_000_000, round == 1, "{pushed:?}");
+        let there = Clone::new();
+        let fetched = there.fetch(&remote.remote(), &roots);
+        let economy = fetched.economy;
+        let spared = economy.reused_bytes + economy.compression_saved_bytes;
+        let came = fetched.bytes - spared;
+        assert!(came < fetched.received_bytes, "{fetched:?}");
+        assert!(
+            came <= held && came + 100_000 > fetched.received_bytes,
+            "{fetched:?}"
+        );
+        bytes.splice(9_000_000..9_000_000, *b"a row that was not there before");
+        roots[1] = here.file("large", &bytes);
+        roots[2] = here.file("table", &table(40_001));
+    }
+    let again = here.push(&remote.remote(), &roots[..1].to_vec());
+    assert_eq!(
+        again.economy,
+        Economy::default(),
+        "nothing new, nothing saved"
+    );
+    let planned = here
+        .push_with(&remote.remote(), &[&roots], &[], true)
+        .unwrap();
+    assert_eq!(planned.economy, Economy::default(), "nothing travelled");
+}
+
 /// The chunks of a file that was edited often lie in many packs; neither what these hold nor the chunks
 /// themselves are asked for one by one.
 #[test]
@@ -475,6 +534,7 @@ fn what_came_of_a_large_file_is_not_brought_again() {
     drop(begun);
     let fetched = there.fetch(&remote.remote(), &roots);
     assert_eq!(there.contents(&roots), here.contents(&roots));
+    assert!(fetched.economy.reused_bytes > 4_000_000, "{fetched:?}");
     assert!(
         fetched.received_bytes < 2_000_000,
         "{}",
