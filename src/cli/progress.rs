@@ -1,5 +1,6 @@
 //! Progress on a terminal as one bar, elsewhere as a line now and then; and the tale of stages.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ const PATIENCE: Duration = Duration::from_millis(250);
 const FRAME: Duration = Duration::from_millis(50);
 /// How often a line appears where no bar can be drawn.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+/// How far back the pace is measured: what comes first is often faster or slower than the rest.
+const PACE: Duration = Duration::from_secs(20);
 
 /// Chooses how progress is told: nothing but stages if quiet or if the answer is JSON.
 pub(crate) fn for_ui(ui: &Ui) -> Box<dyn Progress> {
@@ -48,6 +51,8 @@ struct Current {
     since: Instant,
     lines: u32,
     bar: Option<ProgressBar>,
+    /// How much was done when, as far back as the pace is measured.
+    pace: VecDeque<(Duration, u64)>,
 }
 
 impl Progress for Teller {
@@ -186,6 +191,7 @@ impl State {
             since: Instant::now(),
             lines: 0,
             bar: None,
+            pace: VecDeque::new(),
         });
     }
 
@@ -207,6 +213,7 @@ impl State {
 impl Current {
     fn show(&mut self, ui: &Ui) {
         let elapsed = self.since.elapsed();
+        self.note(elapsed);
         if !ui.draws {
             if let Some(line) = self.line(elapsed) {
                 ui.say(&line);
@@ -231,6 +238,27 @@ impl Current {
         Some(format!("{}: {}", verb(self.work), self.counts(elapsed)))
     }
 
+    /// Remembers how much is done now.
+    fn note(&mut self, elapsed: Duration) {
+        self.pace.push_back((elapsed, self.measure().0));
+        let is_old = |(at, _): &(Duration, u64)| elapsed.saturating_sub(*at) > PACE;
+        while self.pace.front().is_some_and(is_old) {
+            self.pace.pop_front();
+        }
+    }
+
+    /// How much is done in a second, lately; in all, if nothing was.
+    fn rate(&self, elapsed: Duration) -> f64 {
+        let done = self.measure().0;
+        let since = match self.pace.front() {
+            Some((at, before)) if elapsed > PACE && done > *before => (*at, *before),
+            _ => (Duration::ZERO, 0),
+        };
+        #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+        let lately = (done - since.1) as f64;
+        lately / elapsed.saturating_sub(since.0).as_secs_f64()
+    }
+
     /// What the bar measures: bytes, or files where bytes are not known.
     fn measure(&self) -> (u64, u64) {
         match self.bytes.1 {
@@ -250,11 +278,9 @@ impl Current {
             0 => text(done),
             _ => format!("{} / {}", text(done), text(total)),
         };
+        let rate = self.rate(elapsed);
         #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-        let (rate, left) = (
-            done as f64 / elapsed.as_secs_f64(),
-            total.saturating_sub(done) as f64,
-        );
+        let left = total.saturating_sub(done) as f64;
         if done > 0 && self.bytes.1 > 0 {
             #[expect(
                 clippy::cast_possible_truncation,
@@ -337,7 +363,34 @@ mod tests {
             since: Instant::now(),
             lines: 0,
             bar: None,
+            pace: VecDeque::new(),
         }
+    }
+
+    #[test]
+    fn the_pace_is_that_of_late() {
+        const MIB: u64 = 1 << 20;
+        let mut work = work((0, 1), (0, 900 * MIB));
+        let mut done = 0;
+        for second in 0..=60 {
+            let elapsed = Duration::from_secs(second);
+            work.bytes.0 = done;
+            work.note(elapsed);
+            let counts = work.counts(elapsed);
+            match second {
+                10 => assert_eq!(counts, "200 MiB / 900 MiB · 20.0 MiB/s · eta 35s"),
+                60 => assert_eq!(counts, "450 MiB / 900 MiB · 5.00 MiB/s · eta 1m 30s"),
+                _ => {}
+            }
+            done += MIB * if second < 10 { 20 } else { 5 };
+        }
+        assert!(work.pace.len() < 30, "what is old is forgotten");
+        // A large object that is told of only when it is done.
+        for second in 61..=90 {
+            work.note(Duration::from_secs(second));
+        }
+        let counts = work.counts(Duration::from_secs(90));
+        assert_eq!(counts, "450 MiB / 900 MiB · 5.00 MiB/s · eta 1m 30s");
     }
 
     #[test]

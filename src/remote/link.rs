@@ -21,7 +21,7 @@ use super::gc::log::{Log, Record, UNKNOWN_KIND};
 use super::reads::cost;
 use super::segment::{self, PackEntries};
 use super::snapshot::{PackRef, Snapshot};
-use super::transport::{Body, Listed, Transport, Writing};
+use super::transport::{Body, Listed, Traffic, Transport, Writing};
 use super::{Error, Remote, Result, layout, parallel, probe};
 
 /// The most snapshots that are read in search of a root.
@@ -57,6 +57,11 @@ impl<'a> Link<'a> {
             exclusive: AtomicBool::new(true),
             damage: Mutex::default(),
         }
+    }
+
+    /// What has gone over the line, if the transport counts it while it goes.
+    pub(super) fn traffic(&self) -> Option<&Traffic> {
+        self.remote.transport.traffic()
     }
 
     pub(super) fn received(&self) -> u64 {

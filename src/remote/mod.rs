@@ -10,6 +10,7 @@ mod format;
 mod gc;
 mod layout;
 mod link;
+mod meter;
 mod parallel;
 mod presence;
 mod probe;

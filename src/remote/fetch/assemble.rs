@@ -10,7 +10,6 @@ use rayon::prelude::*;
 
 use crate::fs::TempFile;
 use crate::hash::{BlobId, ChunkId, Digest, ObjectId, ObjectKind, RecipeId};
-use crate::progress::Event;
 use crate::store;
 
 use super::super::catalog::Located;
@@ -146,12 +145,11 @@ impl Fetch<'_> {
                 places.push((part.attempt, offset));
             }
         }
-        let progress = self.progress;
+        let meter = self.meter;
         let lost = self.bring(pieces.keys().copied().collect(), |id, piece| {
             for (attempt, offset) in &pieces[&id] {
                 attempts[*attempt].temp.write_all_at(piece, *offset)?;
-                let bytes = piece.len() as u64;
-                progress.event(Event::Advanced { files: 0, bytes });
+                meter.advance(0, piece.len() as u64);
             }
             Ok(())
         })?;
@@ -172,8 +170,7 @@ impl Fetch<'_> {
         let absent = placed.par_iter().filter(|(chunk, offset)| {
             let is_there = attempt.is_resumed && holds(&attempt.temp, chunk, *offset);
             if is_there {
-                let bytes = chunk.len;
-                self.progress.event(Event::Advanced { files: 0, bytes });
+                self.meter.advance(0, chunk.len);
             }
             !is_there
         });
@@ -204,7 +201,7 @@ impl Fetch<'_> {
         let file = attempt.root.file;
         match self.store.adopt(file, attempt.temp) {
             Ok(()) => {
-                self.progress.event(Event::Advanced { files: 1, bytes: 0 });
+                self.meter.advance(1, 0);
                 Ok(true)
             }
             Err(store::Error::Mismatch { found, .. }) => {

@@ -22,6 +22,7 @@ use crate::tree;
 use super::catalog::Located;
 use super::format::Access;
 use super::link::Link;
+use super::meter::{Meter, Way};
 use super::reads;
 use super::walk::{self, Found, Nodes, Overlay, name_missing, walk};
 use super::{Content, Economy, Error, FetchOptions, Fetched, Result, Root, is_content};
@@ -36,11 +37,13 @@ pub(super) fn fetch(
     options: &FetchOptions<'_>,
     progress: &dyn Progress,
 ) -> Result<Fetched> {
+    let meter = Meter::new(progress, link.traffic(), Way::Down);
     let mut fetch = Fetch {
         link,
         store,
         overlay: options.dry_run.then(|| Overlay::new(store)),
         progress,
+        meter: &meter,
         sources: Sources::new(link, roots, options.locks),
         seen: HashSet::new(),
         nodes: Vec::new(),
@@ -96,6 +99,7 @@ struct Fetch<'a> {
     /// Takes the nodes that come, if nothing is to be written.
     overlay: Option<Overlay<'a>>,
     progress: &'a dyn Progress,
+    meter: &'a Meter<'a>,
     sources: Sources<'a>,
     /// What was looked at in the store.
     seen: HashSet<ObjectId>,
@@ -239,7 +243,8 @@ impl Fetch<'_> {
             files: files.len() as u64,
             bytes: files.iter().map(|(_, size)| size).sum(),
         });
-        let result = self.bring_each(&files);
+        let meter = self.meter;
+        let result = meter.during(|| self.bring_each(&files));
         self.progress.event(Event::Finished);
         let lost = result?;
         for (id, size) in files {
@@ -293,12 +298,11 @@ impl Fetch<'_> {
 
     /// Brings objects into the store; yields those that no place has.
     fn keep_all(&mut self, ids: Vec<ObjectId>) -> Result<HashSet<ObjectId>> {
-        let (store, progress) = (self.store, self.progress);
+        let (store, meter) = (self.store, self.meter);
         self.bring(ids, |id, raw| {
             store.put(id.kind, raw)?;
             if id.kind == ObjectKind::Blob {
-                let bytes = raw.len() as u64;
-                progress.event(Event::Advanced { files: 1, bytes });
+                meter.advance(1, raw.len() as u64);
             }
             Ok(())
         })
@@ -351,7 +355,13 @@ impl Fetch<'_> {
     ) -> Result<Vec<Located>> {
         let reads = reads::plan(self.sources.catalog(), places);
         let bad = reads::map(self.link, reads, |read| {
-            let bytes = self.sources.read(&read)?;
+            let entries = read.places.iter().map(|place| &place.entry);
+            let content = entries.filter(|entry| is_content(entry.id));
+            let content = content.map(|entry| u64::from(entry.raw_len)).sum();
+            self.meter.begin(read.len, content);
+            let bytes = self.sources.read(&read);
+            self.meter.end(read.len, content);
+            let bytes = bytes?;
             let take = |place: &Located| -> Result<Option<Located>> {
                 let Some(raw) = self.sources.decode(&read, place, bytes.as_deref()) else {
                     return Ok(Some(*place));

@@ -15,6 +15,7 @@ use crate::pack::{Frame, PackKind, TARGET_LEN, Writer};
 use crate::store;
 
 use super::super::catalog::{Catalog, Located};
+use super::super::meter::Meter;
 use super::super::recipe::{self, Chunk};
 use super::super::snapshot::PackRef;
 use super::super::{Error, Result};
@@ -30,7 +31,7 @@ const BATCH_OBJECTS: usize = 1024;
 /// Packs all that the plan names, and hands over pack by pack. Yields the packs of the remote
 /// that hold what was left out.
 pub(super) fn build(
-    task: &Task<'_>,
+    (task, meter): (&Task<'_>, &Meter<'_>),
     plan: &Plan,
     held: &Catalog,
     spool: &Spool,
@@ -39,6 +40,7 @@ pub(super) fn build(
 ) -> Result<BTreeMap<PackId, PackRef>> {
     let mut builder = Builder {
         task,
+        meter,
         held,
         spool,
         stop,
@@ -65,6 +67,7 @@ pub(super) fn build(
 
 struct Builder<'a> {
     task: &'a Task<'a>,
+    meter: &'a Meter<'a>,
     held: &'a Catalog,
     spool: &'a Spool,
     stop: &'a AtomicBool,
@@ -133,8 +136,11 @@ impl Builder<'_> {
             if let Some(place) = self.held.find(id).first() {
                 let place = *place;
                 self.use_pack(&place);
+                self.meter.advance(0, len);
             } else if self.chunks.insert(id) {
                 new.push((id, piece));
+            } else {
+                self.meter.advance(0, len);
             }
         }
         let frames = new

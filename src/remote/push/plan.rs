@@ -72,6 +72,13 @@ impl Plan {
         Ok(plan)
     }
 
+    /// How long all files are that are looked at.
+    pub(super) fn length(&self) -> u64 {
+        let files = [&self.small, &self.medium, &self.large];
+        let files = files.into_iter().flatten();
+        files.map(|(_, length)| length).sum()
+    }
+
     /// Whether no content is to be sent.
     pub(super) fn is_empty(&self) -> bool {
         self.nodes.is_empty()

@@ -10,6 +10,7 @@ use crate::hash::{ObjectKind, PackId};
 use crate::pack;
 use crate::progress::{Event, Work};
 
+use super::super::meter::{Meter, Way};
 use super::super::segment::PackEntries;
 use super::super::snapshot::PackRef;
 use super::super::transport::Body;
@@ -43,11 +44,23 @@ pub(super) fn send(task: &Task<'_>, plan: &Plan, survey: &Survey, spool: &Spool)
     if plan.is_empty() {
         return Ok(Sent::default());
     }
+    let meter = Meter::new(task.progress, task.link.traffic(), Way::Up);
     task.progress.event(Event::Started {
         work: Work::Upload,
         files: plan.files,
-        bytes: plan.bytes,
+        bytes: plan.length(),
     });
+    let sent = meter.during(|| send_all(task, (plan, survey), spool, &meter));
+    task.progress.event(Event::Finished);
+    sent
+}
+
+fn send_all(
+    task: &Task<'_>,
+    (plan, survey): (&Plan, &Survey),
+    spool: &Spool,
+    meter: &Meter<'_>,
+) -> Result<Sent> {
     let stop = AtomicBool::new(false);
     // Nothing waits in the channel: a pack that is built is held back until somebody sends it.
     let (sender, receiver) = sync_channel(0);
@@ -59,18 +72,17 @@ pub(super) fn send(task: &Task<'_>, plan: &Plan, survey: &Survey, spool: &Spool)
                 let receiver = Arc::clone(&receiver);
                 let stop = &stop;
                 scope.spawn(move || {
-                    let result = upload_all(task, spool, &receiver);
+                    let result = upload_all(task, spool, &receiver, meter);
                     result.inspect_err(|_| stop.store(true, Ordering::SeqCst))
                 })
             })
             .collect();
         // With the last worker goes the receiver, so that the builder never waits for nobody.
         drop(receiver);
-        let built = build(task, plan, &survey.held, spool, &stop, sender);
+        let built = build((task, meter), plan, &survey.held, spool, &stop, sender);
         let uploaded: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
         (built, uploaded)
     });
-    task.progress.event(Event::Finished);
     let mut sent = Sent::default();
     for result in uploaded {
         match result {
@@ -87,6 +99,7 @@ fn upload_all(
     task: &Task<'_>,
     spool: &Spool,
     receiver: &Mutex<Receiver<Built>>,
+    meter: &Meter<'_>,
 ) -> Result<Vec<PackEntries>> {
     let next = || {
         let receiver = receiver.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,21 +112,26 @@ fn upload_all(
             path: built.temp.path().to_path_buf(),
             len: finished.length,
         };
-        task.link.put(&layout::pack(finished.id), &body)?;
         let pack = PackEntries {
             id: finished.id,
             size: finished.length,
             kind: finished.kind,
             entries: finished.entries,
         };
+        let (files, bytes) = content(&pack);
+        meter.begin(pack.size, bytes);
+        let put = task.link.put(&layout::pack(pack.id), &body);
+        meter.end(pack.size, bytes);
+        put?;
         spool.note(&pack)?;
-        task.progress.event(advanced(&pack));
+        meter.advance(files, bytes);
         packs.push(pack);
     }
     Ok(packs)
 }
 
-fn advanced(pack: &PackEntries) -> Event<'static> {
+/// How many files a pack makes whole, and how long the content in it is.
+fn content(pack: &PackEntries) -> (u64, u64) {
     let (mut files, mut bytes) = (0, 0);
     for entry in &pack.entries {
         match entry.id.kind {
@@ -126,5 +144,5 @@ fn advanced(pack: &PackEntries) -> Event<'static> {
             ObjectKind::Node | ObjectKind::RecipeSegment => {}
         }
     }
-    Event::Advanced { files, bytes }
+    (files, bytes)
 }

@@ -235,7 +235,7 @@ fn what_travels_and_what_need_not_are_all_there_is() {
         roots[1] = here.file("large", &bytes);
         roots[2] = here.file("table", &table(40_001));
     }
-    let again = here.push(&remote.remote(), &roots[..1].to_vec());
+    let again = here.push(&remote.remote(), &roots[..1]);
     assert_eq!(
         again.economy,
         Economy::default(),

@@ -1,7 +1,11 @@
 //! Push and fetch against a real S3 server, which `tests/run.sh` starts.
 
+use std::sync::atomic::AtomicU64;
+
 use super::*;
+use crate::progress::Event;
 use crate::remote::transport::tests::careless_s3_tests::Careless;
+use crate::remote::transport::tests::proxy::{Fault, Proxy};
 use crate::remote::transport::tests::s3_server_tests::Server;
 
 fn open() -> Remote {
@@ -47,6 +51,79 @@ fn the_server_of_the_tests_keeps_writers_apart() {
     assert!(remote.is_exclusive(&here.memory()).unwrap());
     assert!(open().is_exclusive(&here.memory()).unwrap());
     here.push(&remote, &sample(&here));
+}
+
+/// Adds up what it is told, and keeps the largest piece.
+#[derive(Default)]
+struct Told {
+    bytes: AtomicU64,
+    largest: AtomicU64,
+}
+
+impl Progress for Told {
+    fn event(&self, event: Event<'_>) {
+        if let Event::Advanced { bytes, .. } = event {
+            self.bytes.fetch_add(bytes, Ordering::SeqCst);
+            self.largest.fetch_max(bytes, Ordering::SeqCst);
+        }
+    }
+}
+
+/// A remote at the end of a line that takes so many bytes a second.
+fn behind(bytes_a_second: u64) -> Remote {
+    let server = Server::find();
+    let host = server.endpoint.strip_prefix("http://").unwrap();
+    let line = Proxy::start(host, Fault::Throttle(bytes_a_second), usize::MAX);
+    let variables = Server::variables(&server.admin);
+    let address = Address {
+        endpoint_url: Some(format!("http://{}", line.address())),
+        ..server.address()
+    };
+    Remote::open(&address, &|name| variables.get(name).cloned()).unwrap()
+}
+
+/// One pack takes a while on a slow line, and who waits sees it move. The kernel takes some of it off our
+/// hands at once.
+#[test]
+fn a_pack_on_its_way_up_is_told() {
+    let here = Clone::new();
+    let wanted = Wanted {
+        roots: vec![here.file("model", &noise(3, 20_000_000))],
+        commit: [0; 32],
+    };
+    let options = PushOptions {
+        project: here.project,
+        bases: &[],
+        spool: &here.spool(),
+        memory: &here.memory(),
+        jobs: 4,
+        distrusted: &HashSet::new(),
+        dry_run: false,
+    };
+    let (told, interrupt) = (Told::default(), Interrupt::new());
+    let remote = behind(10_000_000);
+    remote
+        .push(&here.store, &[wanted], &options, &told, &interrupt)
+        .unwrap();
+    assert_eq!(told.bytes.into_inner(), 20_000_000);
+    let largest = told.largest.into_inner();
+    assert!(largest < 15_000_000, "{largest}");
+}
+
+/// One frame in one pack, since a file of this size is not cut.
+#[test]
+fn a_frame_on_its_way_down_is_told() {
+    let (here, there) = (Clone::new(), Clone::new());
+    let remote = behind(2_000_000);
+    let roots = vec![here.file("model", &noise(4, 4_000_000))];
+    here.push(&remote, &roots);
+    let (told, interrupt) = (Told::default(), Interrupt::new());
+    remote
+        .fetch(&there.store, &roots, &at_once(4), &told, &interrupt)
+        .unwrap();
+    assert_eq!(told.bytes.into_inner(), 4_000_000);
+    let largest = told.largest.into_inner();
+    assert!(largest < 2_000_000, "{largest}");
 }
 
 /// Several clones push at once to a server that knows no preconditions, and each finds all of its

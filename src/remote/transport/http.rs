@@ -3,6 +3,7 @@
 //! It is read by GET with ranges and HEAD, without credentials. It cannot list and cannot be
 //! written.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
@@ -14,7 +15,9 @@ use super::credentials::Missing;
 use super::driver::{Driver, Patience};
 use super::failure::{Failure, Kind, or_absent, root_cause};
 use super::wire::{STALL, Wire};
-use super::{Body, Listed, MAX_OBJECT_BYTES, Transport, Writing, check_key, too_large, too_short};
+use super::{
+    Body, Listed, MAX_OBJECT_BYTES, Traffic, Transport, Writing, check_key, too_large, too_short,
+};
 use crate::remote::{Address, Error, Result};
 
 type Answer<T> = std::result::Result<T, Failure>;
@@ -29,6 +32,7 @@ pub struct Http {
     /// For a server that has answered before: it outlasts a bad minute.
     patient: HttpStore,
     answered: AtomicBool,
+    traffic: Arc<Traffic>,
     // The last one: the clients close their connections before what drives them ends.
     driver: Driver,
 }
@@ -62,6 +66,7 @@ impl Http {
             hasty: client(Patience::Short)?,
             patient: client(Patience::Long)?,
             answered: AtomicBool::new(false),
+            traffic: Arc::clone(&wire.traffic),
             driver: Driver::start(&address.name).map_err(|error| protocol(root_cause(&error)))?,
         })
     }
@@ -197,6 +202,10 @@ impl Transport for Http {
         let location = self.location(key)?;
         let answer = self.ask(async |client| client.head(&location).await);
         Ok(self.or_absent(answer)?.map(|meta| meta.size))
+    }
+
+    fn traffic(&self) -> Option<&Traffic> {
+        Some(&self.traffic)
     }
 
     fn delete(&self, key: &str) -> Result<()> {

@@ -17,6 +17,7 @@ mod ssh;
 mod wire;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
@@ -70,6 +71,40 @@ pub trait Transport: Send + Sync {
 
     /// Removes an object; none is fine.
     fn delete(&self, key: &str) -> Result<()>;
+
+    /// What has gone over the line so far, if that is counted while it goes.
+    fn traffic(&self) -> Option<&Traffic> {
+        None
+    }
+}
+
+/// Counts what goes over a line, tries that fail included.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+impl Traffic {
+    /// How many bytes went out.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes came in.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// More went out.
+    pub fn count_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// More came in.
+    pub fn count_received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
 }
 
 /// What a transport promises of its writes.

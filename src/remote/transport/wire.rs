@@ -24,6 +24,7 @@ use object_store::client::{
 use reqwest::Certificate;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::Traffic;
 use super::failure::{is_region, root_cause};
 use crate::fs;
 use crate::remote::Address;
@@ -56,6 +57,8 @@ pub(super) struct Wire {
     /// Whether it is the metadata service of this machine that is asked: that one is near if it is
     /// there at all, and no proxy leads to it.
     is_machine: bool,
+    /// What has gone over it.
+    pub(super) traffic: Arc<Traffic>,
 }
 
 impl HttpConnector for Wire {
@@ -90,6 +93,7 @@ impl HttpConnector for Wire {
         Ok(HttpClient::new(Line {
             client,
             stall: self.stall,
+            traffic: Arc::clone(&self.traffic),
         }))
     }
 }
@@ -116,6 +120,7 @@ impl Wire {
             stall,
             is_led: true,
             is_machine: false,
+            traffic: Arc::default(),
         })
     }
 
@@ -159,6 +164,7 @@ fn authorities(source: &str, path: &Path) -> Result<Vec<Certificate>, String> {
 struct Line {
     client: reqwest::Client,
     stall: Duration,
+    traffic: Arc<Traffic>,
 }
 
 #[async_trait::async_trait]
@@ -172,7 +178,13 @@ impl HttpService for Line {
         *sent.headers_mut() = parts.headers;
         if body.content_length() > 0 {
             let pulse = pulse.clone();
-            *sent.body_mut() = Some(reqwest::Body::wrap(Sent { body, pulse }));
+            let traffic = Arc::clone(&self.traffic);
+            let body = Sent {
+                body,
+                pulse,
+                traffic,
+            };
+            *sent.body_mut() = Some(reqwest::Body::wrap(body));
         }
         let answer = tokio::select! {
             answer = self.client.execute(sent) => answer.map_err(broken)?,
@@ -195,6 +207,7 @@ impl HttpService for Line {
             body,
             stall: self.stall,
             alarm: Box::pin(sleep(self.stall)),
+            traffic: Arc::clone(&self.traffic),
         });
         Ok(HttpResponse::from_parts(parts, body))
     }
@@ -233,6 +246,7 @@ impl Pulse {
 struct Sent {
     body: HttpRequestBody,
     pulse: Pulse,
+    traffic: Arc<Traffic>,
 }
 
 impl Body for Sent {
@@ -244,7 +258,9 @@ impl Body for Sent {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
         self.pulse.beat();
-        Pin::new(&mut self.body).poll_frame(context)
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        self.traffic.count_sent(length(&polled));
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -261,6 +277,7 @@ struct Received {
     body: reqwest::Body,
     stall: Duration,
     alarm: Pin<Box<Sleep>>,
+    traffic: Arc<Traffic>,
 }
 
 impl Body for Received {
@@ -271,7 +288,9 @@ impl Body for Received {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        self.traffic.count_received(length(&polled));
+        if let Poll::Ready(frame) = polled {
             let next = Instant::now() + self.stall;
             self.alarm.as_mut().reset(next);
             return Poll::Ready(frame.map(|frame| frame.map_err(broken)));
@@ -286,6 +305,14 @@ impl Body for Received {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+/// How many bytes came with a piece of a body.
+fn length<E>(polled: &Poll<Option<Result<Frame<Bytes>, E>>>) -> usize {
+    match polled {
+        Poll::Ready(Some(Ok(frame))) => frame.data_ref().map_or(0, Bytes::len),
+        _ => 0,
     }
 }
 

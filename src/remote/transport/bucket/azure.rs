@@ -68,6 +68,7 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Service, String> {
         patient: client(Patience::Long)?,
         writing: None,
         elsewhere: format!("the account `{account}` is not there"),
+        traffic: Arc::clone(&wire.traffic),
         endpoint,
         keys,
     })

@@ -59,6 +59,7 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Service, String> {
         patient: client(Patience::Long)?,
         writing: None,
         elsewhere: format!("the bucket `{}` is not there", opening.place.bucket),
+        traffic: Arc::clone(&wire.traffic),
         endpoint,
         keys,
     })

@@ -31,7 +31,7 @@ use super::driver::Driver;
 use super::failure::{Failure, Kind, Status, or_absent, root_cause};
 use super::wire::{STALL, Wire};
 use super::{
-    Body, Listed, MAX_OBJECT_BYTES, Transport, Writing, changed, check_key, check_prefix,
+    Body, Listed, MAX_OBJECT_BYTES, Traffic, Transport, Writing, changed, check_key, check_prefix,
     too_large, too_short,
 };
 use crate::fs::{self, Context};
@@ -90,6 +90,8 @@ struct Service {
     elsewhere: String,
     /// The key that was last used.
     keys: Arc<dyn Identity>,
+    /// What the clients have sent and received.
+    traffic: Arc<Traffic>,
 }
 
 /// What it takes to make the clients of a cloud.
@@ -491,6 +493,10 @@ impl Transport for Bucket {
     fn head(&self, key: &str) -> Result<Option<u64>> {
         let location = self.location(key)?;
         self.or_absent(self.size(&location))
+    }
+
+    fn traffic(&self) -> Option<&Traffic> {
+        Some(&self.service.traffic)
     }
 
     fn delete(&self, key: &str) -> Result<()> {

@@ -38,6 +38,7 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Service, String> {
         writing: writing.transpose()?,
         endpoint: place.endpoint.clone().unwrap_or_else(aws),
         elsewhere: format!("the bucket `{bucket}` is not in region `{}`", place.region),
+        traffic: Arc::clone(&wire.traffic),
         keys,
     })
 }

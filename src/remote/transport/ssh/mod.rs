@@ -14,8 +14,8 @@ use bytes::Bytes;
 use self::packet::Attributes;
 use self::session::{Answer, Failure, Session};
 use super::{
-    Body, Listed, MAX_OBJECT_BYTES, Transport, Writing, changed, check_key, check_prefix, is_name,
-    is_reserved, too_large, too_short,
+    Body, Listed, MAX_OBJECT_BYTES, Traffic, Transport, Writing, changed, check_key, check_prefix,
+    is_name, is_reserved, too_large, too_short,
 };
 use crate::fs;
 use crate::remote::{Address, Error, Result};
@@ -38,6 +38,7 @@ pub struct Ssh {
     program: String,
     place: Place,
     session: Mutex<Option<Arc<Session>>>,
+    traffic: Arc<Traffic>,
 }
 
 /// What stands in `ssh://user@host:port/path`.
@@ -65,6 +66,7 @@ impl Ssh {
             program: program.unwrap_or_else(|| "ssh".to_owned()),
             place,
             session: Mutex::new(None),
+            traffic: Arc::default(),
         })
     }
 
@@ -99,7 +101,7 @@ impl Ssh {
         if let Some(session) = &*held {
             return Ok(Arc::clone(session));
         }
-        let started = Session::start(&self.program, &self.place);
+        let started = Session::start(&self.program, &self.place, &self.traffic);
         let session = Arc::new(started.map_err(|failure| self.refuse(failure))?);
         *held = Some(Arc::clone(&session));
         Ok(session)
@@ -347,6 +349,10 @@ impl Transport for Ssh {
 
     fn head(&self, key: &str) -> Result<Option<u64>> {
         self.size(&self.path(key)?)
+    }
+
+    fn traffic(&self) -> Option<&Traffic> {
+        Some(&self.traffic)
     }
 
     fn delete(&self, key: &str) -> Result<()> {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::Place;
 use super::packet::{self, Attributes, Fields, Reply};
-use crate::remote::transport::printable;
+use crate::remote::transport::{Traffic, printable};
 
 /// A piece that every server takes.
 const PIECE: u64 = 32 << 10;
@@ -47,6 +47,7 @@ pub(super) struct Session {
     words: Arc<Mutex<Vec<u8>>>,
     next: AtomicU32,
     extensions: Vec<Bytes>,
+    traffic: Arc<Traffic>,
 }
 
 /// Who waits for which answer. `None` once the connection is gone.
@@ -60,7 +61,7 @@ pub(super) struct Ticket<'s> {
 
 impl Session {
     /// Starts `ssh` and greets the server.
-    pub(super) fn start(program: &str, place: &Place) -> Answer<Self> {
+    pub(super) fn start(program: &str, place: &Place, traffic: &Arc<Traffic>) -> Answer<Self> {
         let cannot =
             |error: std::io::Error| Failure::Lost(format!("cannot run `{program}`: {error}"));
         let mut child = command(program, place).spawn().map_err(cannot)?;
@@ -83,7 +84,8 @@ impl Session {
         };
         let waiting = Arc::new(Mutex::new(Some(HashMap::new())));
         let answers = Arc::clone(&waiting);
-        std::thread::spawn(move || hand_out(output, &answers));
+        let counted = Arc::clone(traffic);
+        std::thread::spawn(move || hand_out(output, &answers, &counted));
         Ok(Self {
             child: Mutex::new(child),
             input: Mutex::new(input),
@@ -91,6 +93,7 @@ impl Session {
             words,
             next: AtomicU32::new(0),
             extensions,
+            traffic: Arc::clone(traffic),
         })
     }
 
@@ -111,6 +114,7 @@ impl Session {
         let mut input = lock(&self.input);
         let sent = input.write_all(&packet).and_then(|()| input.flush());
         sent.map_err(|_| self.lost())?;
+        self.traffic.count_sent(packet.len());
         Ok(Ticket {
             session: self,
             answer,
@@ -335,8 +339,13 @@ fn read_packet(output: &mut ChildStdout) -> std::io::Result<Bytes> {
 
 /// Hands each answer to who waits for it, until there are no more. Who waits then is told so by
 /// the end of their channel.
-fn hand_out(mut output: ChildStdout, waiting: &Mutex<Waiting>) {
-    while let Some((id, reply)) = read_packet(&mut output).ok().and_then(packet::reply) {
+fn hand_out(mut output: ChildStdout, waiting: &Mutex<Waiting>, traffic: &Traffic) {
+    let mut next = || {
+        let packet = read_packet(&mut output).ok()?;
+        traffic.count_received(packet.len());
+        packet::reply(packet)
+    };
+    while let Some((id, reply)) = next() {
         let sender = lock(waiting)
             .as_mut()
             .and_then(|waiting| waiting.remove(&id));
