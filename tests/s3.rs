@@ -128,7 +128,10 @@ fn a_server_that_only_git_speaks_for_is_shown_no_keys() {
         assert!(refused.stderr.contains(text), "{refused}");
     }
     let listed = clone.ok("remote list");
-    assert_eq!(listed, format!("s3  {prefix}  esker.toml  default, not trusted\n"));
+    assert_eq!(
+        listed,
+        format!("s3  {prefix}  esker.toml  default, not trusted\n")
+    );
     let trusted = clone.esker("remote trust s3");
     let expected = format!("Trusted `{}` in this clone", server.endpoint);
     assert!(trusted.stderr.contains(&expected), "{trusted}");

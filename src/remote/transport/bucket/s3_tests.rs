@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::sync::Mutex;
 
 use super::*;
-use crate::remote::transport::tests::issuer::{Request, answer, listen};
+use crate::remote::transport::tests::serving::{Request, answer, listen};
 use crate::remote::transport::{Body, Bucket, Transport};
 
 /// A service that takes whatever comes, has nothing, and remembers what it was asked.
