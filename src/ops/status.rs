@@ -223,7 +223,7 @@ pub fn status(world: &World<'_>, options: &StatusOptions) -> Result<StatusReport
     let mut observer = Observer::new(&site, lock, &graph);
     let sides = Sides {
         site: &site,
-        lock: lock,
+        lock,
         head: content::stored(&head),
         ask_store: options.store,
     };

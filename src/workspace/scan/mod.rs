@@ -125,7 +125,7 @@ impl Scanner<'_> {
                 self.scan_file(OnDisk { path, target, stat })
             }
             _ => {
-                let (path, what) = (path.clone(), special_name(&stat));
+                let (path, what) = (path.clone(), special_name(stat));
                 Err(Error::Special { path, what })
             }
         }
