@@ -8,7 +8,7 @@ use crate::path::{DepPath, RelPath};
 use crate::project::manifest::DepTarget;
 use crate::project::{DepHash, Lock, Recorded};
 use crate::store::{self, Store};
-use crate::tree::{Entry, Summary};
+use crate::tree::{Entry, Summary, Tree};
 use crate::workspace::{self, Found, FoundDir, PlacedItem, Scanner};
 
 /// Something that a verb needed and nobody here has.
@@ -75,8 +75,14 @@ pub(super) fn entries(
         };
         return Ok(Some(vec![(path.clone(), file)]));
     }
-    match workspace::read_tree(store, TreeId(digest)) {
-        Ok(tree) => Ok(Some(tree.into_below(path))),
+    let tree = tree(store, TreeId(digest))?;
+    Ok(tree.map(|tree| tree.into_below(path)))
+}
+
+/// A tree, if the store has it whole.
+pub(super) fn tree(store: &Store, id: TreeId) -> Result<Option<Tree>> {
+    match workspace::read_tree(store, id) {
+        Ok(tree) => Ok(Some(tree)),
         Err(workspace::Error::Store(store::Error::Missing(_))) => Ok(None),
         Err(error) => Err(error.into()),
     }

@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 
 use super::Result;
+use super::content::tree;
 use crate::hash::TreeId;
 use crate::path::RelPath;
 use crate::project::Recorded;
-use crate::store::{self, Store};
+use crate::store::Store;
 use crate::tree::{Entry, Tree};
-use crate::workspace::{self, Placed, PlacedItem};
+use crate::workspace::{Placed, PlacedItem};
 
 /// What a record has in a directory and what was last placed there has not. Nothing, if nothing was
 /// placed: then all that counts is what is there.
@@ -32,15 +33,6 @@ pub(super) fn left_out(
     let all = recorded.into_below(root).into_iter();
     let placed: BTreeSet<RelPath> = placed.iter().map(|(path, _)| root.join(path)).collect();
     Ok(all.filter(|(path, _)| !placed.contains(path)).collect())
-}
-
-/// A tree, if the store has it.
-fn tree(store: &Store, id: TreeId) -> Result<Option<Tree>> {
-    match workspace::read_tree(store, id) {
-        Ok(tree) => Ok(Some(tree)),
-        Err(workspace::Error::Store(store::Error::Missing(_))) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// What was found in a directory, together with what was never put there.

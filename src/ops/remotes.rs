@@ -81,8 +81,8 @@ pub fn remote_add(
         manifest::with_remote(file, text, name, &remote).map(Some)
     })?;
     let site = Site::open(world)?;
-    for key in RemoteKey::ALL {
-        site.trust_typed(name, key)?;
+    if let Some(remote) = site.remotes.get(name) {
+        site.trust(remote)?;
     }
     Ok(entry(&Site::open(world)?, name))
 }
@@ -211,14 +211,9 @@ fn entry(site: &Site<'_>, name: &str) -> RemoteEntry {
 
 /// A path that was typed for a config counts from where it was typed.
 fn at_home(site: &Site<'_>, origin: Origin, key: RemoteKey, value: Setting) -> Setting {
-    let is_path = |text: &str| match key {
-        RemoteKey::Url => !text.contains("://"),
-        RemoteKey::CaBundle => true,
-        _ => false,
-    };
     match value {
         Setting::Text(text)
-            if origin != Origin::Project && is_path(&text) && !text.starts_with("~/") =>
+            if origin != Origin::Project && key.is_path(&text) && !text.starts_with("~/") =>
         {
             Setting::Text(normal(site.world.cwd.join(text)))
         }

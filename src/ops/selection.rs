@@ -1,11 +1,11 @@
 //! What of the recorded paths a verb was asked for: paths that were named, and patterns.
 
+use super::content::tree;
 use super::{Error, Result};
 use crate::path::{Filter, RelPath};
 use crate::remote::{Content, Root};
-use crate::store::{self, Store};
+use crate::store::Store;
 use crate::tree::Tree;
-use crate::workspace;
 
 /// Everything, or what lies at and below some paths, as far as it passes a filter.
 #[derive(Clone, Debug, Default)]
@@ -57,12 +57,11 @@ impl Selection {
         let Content::Tree { id, .. } = root.content else {
             return Ok(self.has(&root.path));
         };
-        let tree = match workspace::read_tree(store, id) {
-            Ok(tree) => tree.into_below(&root.path),
+        let Some(tree) = tree(store, id)? else {
             // It could not be sent whole, and nobody can tell what of it is meant.
-            Err(workspace::Error::Store(store::Error::Missing(_))) => return Ok(false),
-            Err(error) => return Err(error.into()),
+            return Ok(false);
         };
+        let tree = tree.into_below(&root.path);
         let n_meant = tree.iter().filter(|(path, _)| self.has(path)).count();
         match n_meant {
             0 => Ok(false),

@@ -92,8 +92,7 @@ impl Remotes {
     fn alone(&self) -> Option<&str> {
         let files = [Origin::Project, Origin::Local, Origin::User, Origin::System];
         for file in files {
-            let mut remotes = self.iter();
-            let mut named = remotes.by_ref().filter(|(_, remote)| remote.is_in(file));
+            let mut named = self.iter().filter(|(_, remote)| remote.is_in(file));
             if let Some((name, _)) = named.next() {
                 return named.next().is_none().then_some(name);
             }

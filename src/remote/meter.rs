@@ -67,8 +67,16 @@ impl<'a> Meter<'a> {
         })
     }
 
-    /// An object, or a part of one, sets out.
-    pub(super) fn begin(&self, wire: u64, content: u64) {
+    /// Does what takes an object, or a part of one, over the line. What of it is done,
+    /// [`Meter::advance`] says.
+    pub(super) fn under_way<R>(&self, wire: u64, content: u64, act: impl FnOnce() -> R) -> R {
+        self.begin(wire, content);
+        let result = act();
+        self.end(wire, content);
+        result
+    }
+
+    fn begin(&self, wire: u64, content: u64) {
         let mut state = self.state();
         if state.wire == 0 {
             state.before = self.moved();
@@ -77,8 +85,8 @@ impl<'a> Meter<'a> {
         state.content += content;
     }
 
-    /// It has arrived, or is given up. What of it is done, [`Meter::advance`] says.
-    pub(super) fn end(&self, wire: u64, content: u64) {
+    /// It has arrived, or is given up.
+    fn end(&self, wire: u64, content: u64) {
         let mut state = self.state();
         state.wire = state.wire.saturating_sub(wire);
         state.content = state.content.saturating_sub(content);

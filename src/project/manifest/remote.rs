@@ -114,6 +114,15 @@ impl RemoteKey {
         )
     }
 
+    /// Whether this value of it is a path.
+    pub fn is_path(self, text: &str) -> bool {
+        match self {
+            Self::Url => !text.contains("://"),
+            Self::CaBundle => true,
+            _ => false,
+        }
+    }
+
     /// How it is written.
     pub fn name(self) -> &'static str {
         match self {
@@ -164,14 +173,9 @@ impl RemoteKey {
         {
             return Some(format!("`{name}` must be {}", one_of(words)));
         }
-        let is_path = match self {
-            Self::Url => !text.contains("://"),
-            Self::CaBundle => true,
-            _ => false,
-        };
         // A relative path counts from the project, and a config is for many of them.
         let is_fixed = text.starts_with('/') || text.starts_with("~/");
-        (is_path && !travels && !is_fixed)
+        (self.is_path(text) && !travels && !is_fixed)
             .then(|| format!("`{name}` must be absolute or begin with `~/` here"))
     }
 }

@@ -160,6 +160,7 @@ impl<'a> Reader<'a> {
             if self.take(b']').is_some() {
                 return Some(items);
             }
+            // Most lists have one item.
             if items.is_empty() {
                 items.reserve_exact(1);
             }

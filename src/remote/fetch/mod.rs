@@ -358,10 +358,9 @@ impl Fetch<'_> {
             let entries = read.places.iter().map(|place| &place.entry);
             let content = entries.filter(|entry| is_content(entry.id));
             let content = content.map(|entry| u64::from(entry.raw_len)).sum();
-            self.meter.begin(read.len, content);
-            let bytes = self.sources.read(&read);
-            self.meter.end(read.len, content);
-            let bytes = bytes?;
+            let bytes = self
+                .meter
+                .under_way(read.len, content, || self.sources.read(&read))?;
             let take = |place: &Located| -> Result<Option<Located>> {
                 let Some(raw) = self.sources.decode(&read, place, bytes.as_deref()) else {
                     return Ok(Some(*place));

@@ -119,10 +119,9 @@ fn upload_all(
             entries: finished.entries,
         };
         let (files, bytes) = content(&pack);
-        meter.begin(pack.size, bytes);
-        let put = task.link.put(&layout::pack(pack.id), &body);
-        meter.end(pack.size, bytes);
-        put?;
+        meter.under_way(pack.size, bytes, || {
+            task.link.put(&layout::pack(pack.id), &body)
+        })?;
         spool.note(&pack)?;
         meter.advance(files, bytes);
         packs.push(pack);

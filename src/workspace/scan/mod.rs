@@ -94,11 +94,12 @@ impl Passed {
     }
 
     fn stat(&mut self, root: &Path, path: &RelPath) -> Result<Option<Stat>> {
-        if self.root.is_none() {
-            self.root = Some(OpenDir::open(root)?);
-        }
-        let root = self.root.as_ref().expect("it was opened above");
-        Ok(root.stat(path.as_str().as_ref())?)
+        let dir = match self.root.take() {
+            Some(dir) => dir,
+            None => OpenDir::open(root)?,
+        };
+        let dir = self.root.insert(dir);
+        Ok(dir.stat(path.as_str().as_ref())?)
     }
 
     /// The directories above a path that were not come by yet. Who has come by one has come by all
