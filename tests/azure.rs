@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::common::Sandbox;
 use crate::servers::bearer::Door;
+use crate::servers::{Tokens, change};
 
 fn var(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
@@ -51,16 +52,7 @@ fn sign_in(sandbox: &mut Sandbox, script: &str) {
 #[test]
 fn what_is_pushed_to_azure_can_be_pulled_into_a_fresh_clone() {
     let sandbox = with_remote();
-    let pushed = sandbox.json("push");
-    assert_eq!(pushed["missing"].as_array().unwrap().len(), 0, "{pushed}");
-    assert_eq!(sandbox.json("push")["objects"], 0, "nothing new");
-    let clone = sandbox.clone_to("clone");
-    let untrusted = clone.esker("pull");
-    assert!(untrusted.stderr.contains("E0406"), "{untrusted}");
-    clone.ok("remote trust cloud");
-    clone.ok("pull");
-    assert_eq!(clone.files(), sandbox.files("project"));
-    clone.ok("fsck --remote --data");
+    sandbox.travels("cloud", || {});
 }
 
 #[test]
@@ -131,28 +123,13 @@ fn a_login_of_azure_that_is_revoked_is_renewed_or_the_next_push_goes_on() {
     let mut sandbox = with_remote_at(&door.endpoint);
     sign_in(&mut sandbox, AZ);
     sandbox.ok("push");
-    let change = |number: usize| {
-        sandbox.write("data/raw.txt", format!("text {number}\n"));
-        sandbox.ok("add data/raw.txt");
-        sandbox.ok("repro");
-        sandbox.commit("Change");
+    let tokens = Tokens {
+        served: &|| door.served(),
+        seen: &|| door.shown().len(),
+        revoke_after: &|requests| door.revoke_after(requests),
     };
-    change(1000);
-    let before = door.served();
-    sandbox.ok("push");
-    let requests = door.served() - before;
-    for after in 1..requests {
-        change(after);
-        let before = door.shown().len();
-        door.revoke_after(after);
-        sandbox.ok("push");
-        let shown = door.shown().len() - before;
-        assert_eq!(
-            shown, 2,
-            "{after}: the token that it began with, and one more"
-        );
-    }
-    change(2000);
+    let requests = tokens.are_renewed(&sandbox);
+    change(&sandbox, 2000);
     door.revoke_after(requests / 2);
     let over = sandbox.root().join("azure/over");
     // The login ends with the token: whoever asks for the second one is told to sign in.

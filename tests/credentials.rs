@@ -66,6 +66,19 @@ impl Project {
         self.home(".aws/credentials", &text);
     }
 
+    /// Uses the profile `copied`, with a temporary key that somebody has copied into it: this one.
+    fn copied_profile(&mut self) -> String {
+        let [id, secret, token] = self.amazon.issue();
+        self.home(
+            ".aws/credentials",
+            &format!(
+                "[copied]\naws_access_key_id={id}\naws_secret_access_key={secret}\naws_session_token={token}\n"
+            ),
+        );
+        self.set("AWS_PROFILE", "copied");
+        id
+    }
+
     /// What `aws sso login` leaves behind for a session, or for the place where it began.
     fn login(&self, session: &str, token: &str, expiry: &str, more: &str) {
         let name = self.sandbox.sh(&format!("printf %s {session} | sha1sum"));
@@ -141,14 +154,7 @@ fn a_temporary_key_in_the_environment_brings_its_token() {
 #[test]
 fn a_temporary_key_in_a_profile_brings_its_token() {
     let mut project = Project::new();
-    let [id, secret, token] = project.amazon.issue();
-    project.home(
-        ".aws/credentials",
-        &format!(
-            "[copied]\naws_access_key_id={id}\naws_secret_access_key={secret}\naws_session_token={token}\n"
-        ),
-    );
-    project.set("AWS_PROFILE", "copied");
+    let id = project.copied_profile();
     project.travels_with(&id);
 }
 
@@ -554,14 +560,7 @@ fn a_pull_goes_on_where_the_key_expired() {
 #[test]
 fn an_expired_key_in_a_profile_names_the_profile() {
     let mut project = Project::new();
-    let [id, secret, token] = project.amazon.issue();
-    project.home(
-        ".aws/credentials",
-        &format!(
-            "[copied]\naws_access_key_id={id}\naws_secret_access_key={secret}\naws_session_token={token}\n"
-        ),
-    );
-    project.set("AWS_PROFILE", "copied");
+    project.copied_profile();
     project.amazon.expire_after(0);
     let output = project.sandbox.esker("push");
     assert_eq!(output.code, 4, "{output}");

@@ -1,6 +1,7 @@
 //! The same travels as in `remote.rs`, to a Google Cloud Storage in memory, and the ways it can say no.
 
 use crate::common::Sandbox;
+use crate::servers::Tokens;
 use crate::servers::google::{Account, BUCKET, Google};
 
 /// A project with a remote there.
@@ -27,17 +28,9 @@ fn what_is_pushed_to_google_can_be_pulled_into_a_fresh_clone() {
     let account = Account::new(&dir);
     let file = account.path("account.json").display().to_string();
     sandbox.set("GOOGLE_APPLICATION_CREDENTIALS", &file);
-    let pushed = sandbox.json("push");
-    assert_eq!(pushed["missing"].as_array().unwrap().len(), 0, "{pushed}");
-    assert_eq!(sandbox.json("push")["objects"], 0, "nothing new");
-    let clone = sandbox.clone_to("clone");
-    let untrusted = clone.esker("pull");
-    assert!(untrusted.stderr.contains("E0406"), "{untrusted}");
-    clone.ok("remote trust cloud");
-    google.refuse(2, "503 Service Unavailable", "ServiceUnavailable");
-    clone.ok("pull");
-    assert_eq!(clone.files(), sandbox.files("project"));
-    clone.ok("fsck --remote --data");
+    sandbox.travels("cloud", || {
+        google.refuse(2, "503 Service Unavailable", "ServiceUnavailable");
+    });
     assert!(
         google.asked().is_empty(),
         "the account signs its own tokens"
@@ -49,27 +42,12 @@ fn what_is_pushed_to_google_can_be_pulled_into_a_fresh_clone() {
 fn a_token_of_google_that_is_revoked_is_renewed() {
     let (google, sandbox) = with_remote();
     sandbox.ok("push");
-    let change = |number: usize| {
-        sandbox.write("data/raw.txt", format!("text {number}\n"));
-        sandbox.ok("add data/raw.txt");
-        sandbox.ok("repro");
-        sandbox.commit("Change");
+    let tokens = Tokens {
+        served: &|| google.served(),
+        seen: &|| google.asked().len(),
+        revoke_after: &|requests| google.revoke_after(requests),
     };
-    change(1000);
-    let before = google.served();
-    sandbox.ok("push");
-    let requests = google.served() - before;
-    for after in 1..requests {
-        change(after);
-        let before = google.asked().len();
-        google.revoke_after(after);
-        sandbox.ok("push");
-        let asked = google.asked().len() - before;
-        assert_eq!(
-            asked, 2,
-            "{after}: the token that it began with, and one more"
-        );
-    }
+    tokens.are_renewed(&sandbox);
     let clone = sandbox.clone_to("clone");
     clone.ok("remote trust cloud");
     clone.ok("pull");

@@ -257,6 +257,23 @@ impl Sandbox {
         }
     }
 
+    /// Pushes to a remote that `esker.toml` names with its endpoint, and pulls what was pushed into a fresh
+    /// clone, which must trust it first.
+    #[track_caller]
+    pub(crate) fn travels(&self, remote: &str, before_pull: impl FnOnce()) {
+        let pushed = self.json("push");
+        assert_eq!(pushed["missing"].as_array().unwrap().len(), 0, "{pushed}");
+        assert_eq!(self.json("push")["objects"], 0, "nothing new");
+        let clone = self.clone_to("clone");
+        let untrusted = clone.esker("pull");
+        assert!(untrusted.stderr.contains("E0406"), "{untrusted}");
+        clone.ok(&format!("remote trust {remote}"));
+        before_pull();
+        clone.ok("pull");
+        assert_eq!(clone.files(), self.files("project"));
+        clone.ok("fsck --remote --data");
+    }
+
     /// Sets a variable for all commands to come.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.env.insert(name.to_owned(), value.to_owned());

@@ -4,6 +4,7 @@ use std::net::TcpStream;
 use std::sync::Mutex;
 
 use super::*;
+use crate::remote::transport::bucket::tests::variables;
 use crate::remote::transport::tests::serving::{Request, answer, listen};
 use crate::remote::transport::{Body, Bucket, Transport};
 
@@ -27,16 +28,6 @@ impl Listener {
             body: Vec::new(),
         });
     }
-}
-
-fn variables(name: &str) -> Option<String> {
-    let value = match name {
-        "AWS_ACCESS_KEY_ID" => "AKIAIOSFODNN7Q2D",
-        "AWS_SECRET_ACCESS_KEY" => "secret",
-        "AWS_EC2_METADATA_DISABLED" => "true",
-        _ => return None,
-    };
-    Some(value.to_owned())
 }
 
 /// What a remote asks for when it writes an object and reads another.

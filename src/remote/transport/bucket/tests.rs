@@ -51,7 +51,7 @@ impl Script {
     }
 }
 
-fn variables(name: &str) -> Option<String> {
+pub(super) fn variables(name: &str) -> Option<String> {
     let value = match name {
         "AWS_ACCESS_KEY_ID" => "AKIAIOSFODNN7Q2D",
         "AWS_SECRET_ACCESS_KEY" => "secret",
