@@ -119,6 +119,7 @@ impl Repro<'_> {
                 site.manifest.shell.clone().unwrap_or_else(default_shell),
             ]
             .concat(),
+            plain: site.manifest.run.is_empty() && site.manifest.shell.is_none(),
             dir,
             env,
             log: runs.join(format!("{id}.log")),

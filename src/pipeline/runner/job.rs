@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal};
 
 use super::groups::{Groups, Started};
 use super::lines::Lines;
-use super::{Ended, Error, Exit, Job, Limit, Message, Result, system};
+use super::{Ended, Error, Exit, Job, Limit, Message, Result, direct, system};
 use crate::fs;
 
 /// How many lines are kept to show after a failure.
@@ -102,8 +102,7 @@ fn run_script(
     groups: &Groups,
     output: &mut Output<'_>,
 ) -> io::Result<Exit> {
-    let mut command = command(job, script)?;
-    let child = match groups.spawn(number, &mut command)? {
+    let child = match spawn(job, script, number, groups)? {
         Started::Child(child) => child,
         Started::Signalled(signal) => return Ok(Exit::Signal(signal.as_raw())),
     };
@@ -138,24 +137,35 @@ fn limit_steps(limit: Option<Limit>, deadline: Option<Instant>) -> Vec<Step> {
     ]
 }
 
+fn spawn(job: &Job, script: &str, number: u64, groups: &Groups) -> io::Result<Started> {
+    let prepare = |command: &mut Command| {
+        let command = command.current_dir(&job.dir).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    };
+    if let Some(mut command) = direct::command(job, script) {
+        prepare(&mut command);
+        // What is wrong with a program that cannot be started, the shell says best.
+        if let Ok(started) = groups.spawn(number, &mut command) {
+            return Ok(started);
+        }
+    }
+    let mut command = by_shell(job, script)?;
+    prepare(&mut command);
+    groups.spawn(number, &mut command)
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "stages are what this room is there to run"
 )]
-fn command(job: &Job, script: &str) -> io::Result<Command> {
+fn by_shell(job: &Job, script: &str) -> io::Result<Command> {
     let (program, arguments) = job
         .shell
         .split_first()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the shell is empty"))?;
     let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .arg(script)
-        .current_dir(&job.dir)
-        .envs(job.env.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.args(arguments).arg(script);
+    command.envs(job.env.iter().map(|(name, value)| (name, value)));
     Ok(command)
 }
 

@@ -10,6 +10,7 @@
 //! ([`watcher`]). A child that made itself a session of its own is out of reach; its output is no
 //! longer waited for. Scripts have no terminal: what asks for one fails at once.
 
+mod direct;
 mod groups;
 mod interpreter;
 mod job;
@@ -43,6 +44,8 @@ pub struct Job {
     pub scripts: Vec<String>,
     /// The shell, ready for a script as its last argument.
     pub shell: Vec<String>,
+    /// Whether a script that is one plain command may be started without it.
+    pub plain: bool,
     /// Where to run.
     pub dir: PathBuf,
     /// Variables on top of the caller's environment.

@@ -7,18 +7,19 @@ const LONG: Duration = Duration::from_secs(30);
 
 /// All that a finished job told.
 #[derive(Debug)]
-struct Told {
-    out: Vec<String>,
-    err: Vec<String>,
-    exit: Result<Exit>,
+pub(super) struct Told {
+    pub(super) out: Vec<String>,
+    pub(super) err: Vec<String>,
+    pub(super) exit: Result<Exit>,
     tail: Vec<Vec<u8>>,
 }
 
-fn job(dir: &Path, scripts: &[&str]) -> Job {
+pub(super) fn job(dir: &Path, scripts: &[&str]) -> Job {
     Job {
         stage: "train".to_owned(),
         scripts: scripts.iter().map(|script| (*script).to_owned()).collect(),
         shell: vec!["sh".to_owned(), "-ec".to_owned()],
+        plain: false,
         dir: dir.to_path_buf(),
         env: Vec::new(),
         log: dir.join("logs/train.log"),
@@ -54,11 +55,15 @@ fn first_line(runner: &Runner) -> String {
     }
 }
 
+pub(super) fn told_by(job: Job) -> Told {
+    let mut runner = Runner::new();
+    runner.start(job);
+    wait(&runner)
+}
+
 fn run(scripts: &[&str]) -> Told {
     let dir = tempfile::tempdir().unwrap();
-    let mut runner = Runner::new();
-    runner.start(job(dir.path(), scripts));
-    wait(&runner)
+    told_by(job(dir.path(), scripts))
 }
 
 fn is_alive(pid: &str) -> bool {
