@@ -13,7 +13,7 @@ mod gcs;
 mod named;
 mod s3;
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(super) const SCHEMES: [&str; 3] = ["s3", "az", "gs"];
 const BODIES_IN_FLIGHT: u64 = 128 << 20;
 
 /// A file is sent from pieces of this size: each one that goes is a sign of life.
-const PIECE_BYTES: u64 = 128 << 10;
+const PIECE_BYTES: usize = 128 << 10;
 
 /// More objects than any remote has; a listing that goes on after them is not one.
 const MAX_LISTED: usize = 4_000_000;
@@ -541,31 +541,29 @@ fn range_options(offset: u64, len: u64) -> GetOptions {
     }
 }
 
-/// Brings a body into memory.
+/// Brings a body into memory: into one allocation of its length, so that a pack takes what the budget
+/// counts and its memory goes back whole, and from there in pieces.
 fn load(remote: &str, body: &Body) -> Result<PutPayload> {
     let (path, len) = match body {
         Body::Bytes(bytes) => return Ok(PutPayload::from(bytes.clone())),
         Body::File { path, len } => (path, *len),
     };
     let mut file = fs::open(path)?;
-    let mut pieces = Vec::new();
-    let mut total = 0;
-    // One byte more than announced, if there is one, shows that the file has grown.
-    while total <= len {
-        let wanted = PIECE_BYTES.min(len - total + 1);
-        let mut piece = Vec::new();
-        let read = (&mut file).take(wanted).read_to_end(&mut piece);
-        let read = read.context("read", path)? as u64;
-        if read == 0 {
-            break;
-        }
-        total += read;
-        pieces.push(Bytes::from(piece));
-    }
-    if total != len {
+    let mut bytes = vec![0; usize::try_from(len).map_err(|_| changed(remote, path))?];
+    let mut is_changed = match file.read_exact(&mut bytes) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => true,
+        read => read.map(|()| false).context("read", path)?,
+    };
+    is_changed |= file.read(&mut [0]).context("read", path)? > 0;
+    if is_changed {
         return Err(changed(remote, path));
     }
-    Ok(pieces.into_iter().collect())
+    let mut rest = Bytes::from(bytes);
+    let pieces = std::iter::from_fn(move || {
+        let piece = rest.split_to(rest.len().min(PIECE_BYTES));
+        (!piece.is_empty()).then_some(piece)
+    });
+    Ok(pieces.collect())
 }
 
 #[cfg(test)]

@@ -300,11 +300,10 @@ fn splits_urls() {
 }
 
 #[test]
-fn a_file_is_loaded_in_pieces_and_only_if_its_length_is_right() {
+fn a_file_is_loaded_only_if_its_length_is_right() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
-    let piece = usize::try_from(PIECE_BYTES).unwrap();
-    for len in [0, 1, piece - 1, piece, piece + 1, 2 * piece] {
+    for len in [0, 1, PIECE_BYTES - 1, PIECE_BYTES, 2 * PIECE_BYTES] {
         fs::remove_file(&path).unwrap();
         fs::write_new(&path, &vec![9; len]).unwrap();
         let body = |len: usize| Body::File {
@@ -316,6 +315,26 @@ fn a_file_is_loaded_in_pieces_and_only_if_its_length_is_right() {
         if len > 0 {
             assert!(load("s3", &body(len - 1)).is_err(), "{len}");
         }
+    }
+}
+
+/// What the budget counts is what is taken: no piece has memory of its own, with room beside it.
+#[test]
+fn the_pieces_of_a_file_share_one_allocation_of_its_length() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    let bytes: Vec<u8> = (0..3 * PIECE_BYTES + 1).map(|n| (n % 251) as u8).collect();
+    fs::write_new(&path, &bytes).unwrap();
+    let len = bytes.len() as u64;
+    let payload = load("s3", &Body::File { path, len }).unwrap();
+    let pieces: Vec<Bytes> = payload.iter().cloned().collect();
+    drop(payload);
+    assert_eq!(pieces.len(), 4);
+    assert_eq!(pieces.concat(), bytes);
+    for pair in pieces.windows(2) {
+        assert_eq!(pair[0].len(), PIECE_BYTES);
+        let next = pair[0].as_ptr().wrapping_add(PIECE_BYTES);
+        assert_eq!(pair[1].as_ptr(), next);
     }
 }
 
