@@ -1,5 +1,11 @@
 //! One object as a frame, and the entry of the index that describes it.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::io;
+
+use zstd::bulk::Compressor;
+
 use crate::hash::{Digest, ObjectId, ObjectKind};
 
 use super::{ENTRY_LEN, Error, MAX_RAW_LEN, Result};
@@ -35,30 +41,58 @@ pub struct Entry {
 
 /// An object ready to be written into a pack.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
+pub struct Frame<'a> {
     /// What the index will say.
     pub entry: Entry,
-    /// The bytes of the frame.
-    pub bytes: Vec<u8>,
+    /// The bytes of the frame: those of the object itself, if they stay as they are.
+    pub bytes: Cow<'a, [u8]>,
 }
 
-impl Frame {
+impl<'a> Frame<'a> {
     /// Compresses an object, unless that saves less than three hundredths. The caller vouches
     /// that `raw` is what `id` names.
-    pub fn encode(id: ObjectId, raw: Vec<u8>) -> Result<Self> {
+    pub fn encode(id: ObjectId, raw: impl Into<Cow<'a, [u8]>>) -> Result<Self> {
+        let raw = raw.into();
         if raw.len() > MAX_RAW_LEN {
             return Err(Error::Full(id));
         }
         let raw_len = as_u32(raw.len());
-        let packed = zstd::bulk::compress(&raw, LEVEL)?;
-        let (codec, bytes) = if packed.len() * 100 > raw.len() * 97 {
-            (Codec::Raw, raw)
-        } else {
-            (Codec::Zstd, packed)
+        let (codec, bytes) = match compress(&raw)? {
+            None => (Codec::Raw, raw),
+            Some(packed) => (Codec::Zstd, Cow::Owned(packed)),
         };
         let entry = Entry::new(id, codec, raw_len, &bytes);
         Ok(Self { entry, bytes })
     }
+}
+
+/// What a thread compresses with: to make a compressor takes longer than a small object.
+struct Press {
+    compressor: Compressor<'static>,
+    /// Takes what comes out, before it is known whether that is less.
+    out: Vec<u8>,
+}
+
+/// Compresses, unless that saves less than three hundredths.
+fn compress(raw: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    thread_local! {
+        static PRESS: RefCell<Option<Press>> = const { RefCell::new(None) };
+    }
+    PRESS.with_borrow_mut(|made| {
+        let press = match made {
+            Some(press) => press,
+            None => made.insert(Press {
+                compressor: Compressor::new(LEVEL)?,
+                out: Vec::new(),
+            }),
+        };
+        press.out.clear();
+        press
+            .out
+            .reserve(zstd::zstd_safe::compress_bound(raw.len()));
+        let len = press.compressor.compress_to_buffer(raw, &mut press.out)?;
+        Ok((len * 100 <= raw.len() * 97).then(|| press.out.clone()))
+    })
 }
 
 /// Turns the bytes of a frame back into the object. Everything the entry says is checked: the

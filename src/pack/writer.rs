@@ -69,7 +69,7 @@ impl<W: Write> Writer<W> {
     }
 
     /// Appends a frame.
-    pub fn add(&mut self, frame: &Frame) -> Result<()> {
+    pub fn add(&mut self, frame: &Frame<'_>) -> Result<()> {
         self.append(frame.entry, &frame.bytes).map(|_| ())
     }
 

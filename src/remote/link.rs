@@ -21,7 +21,7 @@ use super::gc::log::{Log, Record, UNKNOWN_KIND};
 use super::reads::cost;
 use super::segment::{self, PackEntries};
 use super::snapshot::{PackRef, Snapshot};
-use super::transport::{Body, Listed, Traffic, Transport, Writing};
+use super::transport::{Listed, Traffic, Transport, Writing};
 use super::{Error, Remote, Result, layout, parallel, probe};
 
 /// The most snapshots that are read in search of a root.
@@ -134,14 +134,14 @@ impl<'a> Link<'a> {
     /// Writes an object unless it is there. Where the store does not keep writers apart, a look
     /// goes before: what two of them still write at once under one name has the same bytes, but
     /// for `format.json`, of which any will do.
-    pub(super) fn put(&self, key: &str, body: &Body) -> Result<bool> {
+    pub(super) fn put(&self, key: &str, body: &Bytes) -> Result<bool> {
         let is_exclusive = self.exclusive.load(Ordering::SeqCst);
         if !is_exclusive && self.transport().head(key)?.is_some() {
             return Ok(false);
         }
         let written = self.transport().put_if_absent(key, body)?;
         if written {
-            self.sent.fetch_add(body.size(), Ordering::SeqCst);
+            self.sent.fetch_add(body.len() as u64, Ordering::SeqCst);
             self.written.fetch_add(1, Ordering::SeqCst);
         }
         Ok(written)
@@ -204,7 +204,7 @@ impl<'a> Link<'a> {
         let key = layout::log(number);
         let bytes = Bytes::from(record.encode(number, fs::random_bytes()));
         // After a lost answer the one who won is told that he lost, so the bytes decide.
-        let ours = self.put(&key, &Body::Bytes(bytes.clone()))?
+        let ours = self.put(&key, &bytes.clone())?
             || self
                 .transport()
                 .get(&key)?
@@ -455,7 +455,7 @@ impl<'a> Link<'a> {
     /// Writes under a fixed name which snapshot of a key is the newest, for readers that cannot
     /// list. It is a convenience: a push that cannot write it is whole all the same.
     pub(super) fn put_head(&self, key: RootsKey, id: SnapshotId) {
-        let body = Body::Bytes(Bytes::from(format!("{id}\n")));
+        let body = Bytes::from(format!("{id}\n"));
         let _ = self.transport().put(&layout::head_of(key), &body);
     }
 

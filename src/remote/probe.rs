@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fs;
 
-use super::transport::{Body, Transport, Writing};
+use super::transport::{Transport, Writing};
 use super::{Result, layout};
 
 /// What the object says to whoever finds it.
@@ -49,7 +49,7 @@ pub(super) fn is_exclusive(transport: &dyn Transport, memory: &Path) -> Result<b
 /// One who is told that the object is there has the answer, be it at the first write: another
 /// clone may have asked before. So the object stays, and costs each later clone one request.
 fn ask(transport: &dyn Transport) -> Result<bool> {
-    let body = Body::Bytes(Bytes::from_static(TEXT.as_bytes()));
+    let body = Bytes::from_static(TEXT.as_bytes());
     for _ in 0..2 {
         if !transport.put_if_absent(layout::PROBE, &body)? {
             return Ok(true);

@@ -5,7 +5,6 @@ use bytes::Bytes;
 
 use super::format::Access;
 use super::link::Link;
-use super::transport::Body;
 use super::{Result, SharedResult, layout};
 use crate::hash::RunKey;
 
@@ -25,7 +24,7 @@ pub(super) fn put(link: &Link<'_>, results: &[SharedResult]) -> Result<u64> {
         if link.transport().head(&key)?.is_some() {
             return Ok(false);
         }
-        link.put(&key, &Body::Bytes(Bytes::from(result.bytes.clone())))
+        link.put(&key, &Bytes::from(result.bytes.clone()))
     })?;
     Ok(written.into_iter().filter(|written| *written).count() as u64)
 }

@@ -11,7 +11,6 @@ use crate::progress::{Event, Progress, Work};
 use crate::remote::catalog::{Catalog, Located};
 use crate::remote::link::Link;
 use crate::remote::segment::{self, PackEntries};
-use crate::remote::transport::Body;
 use crate::remote::{Result, layout, reads};
 
 use super::look::Look;
@@ -157,7 +156,7 @@ impl<'a> Copies<'a> {
         }
     }
 
-    fn add(&mut self, frame: Frame, key: Key) -> Result<()> {
+    fn add(&mut self, frame: Frame<'_>, key: Key) -> Result<()> {
         let kind = match frame.entry.id.kind {
             ObjectKind::Blob => PackKind::Blobs,
             ObjectKind::Chunk => PackKind::Chunks,
@@ -185,7 +184,7 @@ impl<'a> Copies<'a> {
             return Ok(());
         };
         let (finished, bytes) = writer.finish()?;
-        let body = Body::Bytes(Bytes::from(bytes));
+        let body = Bytes::from(bytes);
         self.link.put(&layout::pack(finished.id), &body)?;
         let pack = PackEntries {
             id: finished.id,
@@ -210,8 +209,7 @@ impl<'a> Copies<'a> {
         let packs: Vec<_> = self.sent.into_iter().map(|(pack, _)| pack).collect();
         if !packs.is_empty() {
             let (id, bytes) = segment::encode(&packs);
-            self.link
-                .put(&layout::segment(id), &Body::Bytes(Bytes::from(bytes)))?;
+            self.link.put(&layout::segment(id), &Bytes::from(bytes))?;
         }
         Ok(objects)
     }

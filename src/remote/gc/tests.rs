@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::*;
 use crate::progress::{Interrupt, Silent};
 use crate::remote::tests::{Clone, Shared, noise, sample};
-use crate::remote::transport::{Body, Listed, Transport, Writing};
+use crate::remote::transport::{Listed, Transport, Writing};
 use crate::remote::{Address, Remote, Root, layout};
 
 const AT_ONCE: CollectOptions = CollectOptions {
@@ -325,10 +325,10 @@ impl Transport for Seat {
         self.turns
             .take(self.agent, || self.shared.get_range(key, offset, len))
     }
-    fn put(&self, key: &str, body: &Body) -> Result<()> {
+    fn put(&self, key: &str, body: &Bytes) -> Result<()> {
         self.turns.take(self.agent, || self.shared.put(key, body))
     }
-    fn put_if_absent(&self, key: &str, body: &Body) -> Result<bool> {
+    fn put_if_absent(&self, key: &str, body: &Bytes) -> Result<bool> {
         self.turns
             .take(self.agent, || self.shared.put_if_absent(key, body))
     }

@@ -2,16 +2,17 @@
 //! large files into chunks.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::{BufWriter, Read};
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 
+use bytes::Bytes;
 use rayon::prelude::*;
 
-use crate::fs::{self, Context, TempFile};
+use crate::fs::{self, Context};
 use crate::hash::{BlobId, ChunkId, Digest, Hasher, ObjectId, ObjectKind, PackId};
-use crate::pack::{Frame, PackKind, TARGET_LEN, Writer};
+use crate::pack::{Frame, PackKind, Writer};
 use crate::store;
 
 use super::super::catalog::{Catalog, Located};
@@ -22,7 +23,6 @@ use super::super::{Error, Result};
 use super::Task;
 use super::plan::Plan;
 use super::send::Built;
-use super::spool::Spool;
 
 /// How many bytes, and how many objects, are read and compressed at once.
 const BATCH_BYTES: u64 = 16 << 20;
@@ -34,7 +34,6 @@ pub(super) fn build(
     (task, meter): (&Task<'_>, &Meter<'_>),
     plan: &Plan,
     held: &Catalog,
-    spool: &Spool,
     stop: &AtomicBool,
     sender: SyncSender<Built>,
 ) -> Result<BTreeMap<PackId, PackRef>> {
@@ -42,10 +41,10 @@ pub(super) fn build(
         task,
         meter,
         held,
-        spool,
         stop,
         sender,
         mixed: plan.is_mixed(),
+        pack_len: plan.pack_len(),
         open: None,
         used: BTreeMap::new(),
         chunks: HashSet::new(),
@@ -69,17 +68,18 @@ struct Builder<'a> {
     task: &'a Task<'a>,
     meter: &'a Meter<'a>,
     held: &'a Catalog,
-    spool: &'a Spool,
     stop: &'a AtomicBool,
     sender: SyncSender<Built>,
     /// Whether everything goes into one pack.
     mixed: bool,
-    open: Option<Writer<BufWriter<TempFile>>>,
+    /// How long a pack becomes.
+    pack_len: u64,
+    open: Option<Writer<Vec<u8>>>,
     used: BTreeMap<PackId, PackRef>,
     /// The chunks that this push has sent already.
     chunks: HashSet<ChunkId>,
     /// Recipes wait for the pack of nodes.
-    recipes: Vec<Frame>,
+    recipes: Vec<Frame<'static>>,
 }
 
 impl Builder<'_> {
@@ -90,7 +90,7 @@ impl Builder<'_> {
     ) -> Result<()> {
         let store = self.task.store;
         for batch in batches(objects) {
-            let read = |(id, _): &(I, u64)| -> Result<Frame> {
+            let read = |(id, _): &(I, u64)| -> Result<Frame<'static>> {
                 let raw = store.read(*id)?;
                 Ok(Frame::encode((*id).into(), raw)?)
             };
@@ -145,7 +145,7 @@ impl Builder<'_> {
         }
         let frames = new
             .into_par_iter()
-            .map(|(id, piece)| Ok(Frame::encode(id.into(), piece.to_vec())?))
+            .map(|(id, piece)| Ok(Frame::encode(id.into(), piece)?))
             .collect::<Result<Vec<_>>>()?;
         self.add_frames(PackKind::Chunks, frames)
     }
@@ -184,9 +184,9 @@ impl Builder<'_> {
         self.used.entry(pack.id).or_insert_with(|| pack.clone());
     }
 
-    fn add_frames(&mut self, kind: PackKind, frames: Vec<Frame>) -> Result<()> {
+    fn add_frames(&mut self, kind: PackKind, frames: Vec<Frame<'_>>) -> Result<()> {
         for frame in frames {
-            let full = |writer: &Writer<_>| !writer.has_room(frame.entry.stored_len, TARGET_LEN);
+            let full = |writer: &Writer<_>| !writer.has_room(frame.entry.stored_len, self.pack_len);
             if self.open.as_ref().is_some_and(full) {
                 self.finish_pack()?;
             }
@@ -209,9 +209,10 @@ impl Builder<'_> {
         }
     }
 
-    fn begin_pack(&mut self, kind: PackKind) -> Result<Writer<BufWriter<TempFile>>> {
+    fn begin_pack(&mut self, kind: PackKind) -> Result<Writer<Vec<u8>>> {
         let kind = if self.mixed { PackKind::Mixed } else { kind };
-        let out = BufWriter::with_capacity(1 << 20, self.spool.temp()?);
+        // With room for all of it, so that it never moves; what is not written takes no memory.
+        let out = Vec::with_capacity(self.pack_len as usize);
         Ok(Writer::new(out, kind, fs::random_bytes())?)
     }
 
@@ -219,11 +220,9 @@ impl Builder<'_> {
         let Some(writer) = self.open.take() else {
             return Ok(());
         };
-        let (finished, out) = writer.finish()?;
-        let temp = out
-            .into_inner()
-            .map_err(|error| crate::pack::Error::Write(error.into_error()))?;
-        let handed = self.sender.send(Built { temp, finished });
+        let (finished, bytes) = writer.finish()?;
+        let bytes = Bytes::from(bytes);
+        let handed = self.sender.send(Built { bytes, finished });
         // The one who failed to send it says why; here it is enough to stop.
         if handed.is_err() || self.stop.load(Ordering::SeqCst) {
             return Err(Error::Interrupted);

@@ -27,7 +27,6 @@ use super::gc::log::Log;
 use super::link::Link;
 use super::segment::{self, PackEntries};
 use super::snapshot::{PackRef, Roots, Snapshot};
-use super::transport::Body;
 use super::walk::name_missing;
 use super::{
     Economy, Error, FetchOptions, PushOptions, Pushed, Result, Wanted, fetch, is_content, layout,
@@ -84,7 +83,7 @@ pub(super) fn push(
         let survey = match &format {
             Some(format) => {
                 link.read_log(&mut log)?;
-                Survey::take(&task, &Spool::peek(options.spool, format), &log)?
+                Survey::take(&task, &Spool::of(options.spool, format), &log)?
             }
             None => Survey::default(),
         };
@@ -94,14 +93,14 @@ pub(super) fn push(
     link.prepare_writes(options.memory)?;
     let (spool, survey) = match format {
         Some(format) => {
-            let spool = Spool::open(options.spool, &format)?;
+            let spool = Spool::of(options.spool, &format);
             link.read_log(&mut log)?;
             let survey = Survey::take(&task, &spool, &log)?;
             (spool, survey)
         }
         None => {
             let format = create_format(link)?;
-            let spool = Spool::open(options.spool, &format)?;
+            let spool = Spool::of(options.spool, &format);
             (spool, Survey::default())
         }
     };
@@ -226,7 +225,7 @@ fn read_format(link: &Link<'_>) -> Result<Option<Format>> {
 /// Writes `format.json`, or takes the one that somebody else wrote at the same moment.
 fn create_format(link: &Link<'_>) -> Result<Format> {
     let format = Format::new(fs::random_bytes());
-    if link.put(layout::FORMAT, &Body::Bytes(format.encode().into()))? {
+    if link.put(layout::FORMAT, &format.encode().into())? {
         return Ok(format);
     }
     Ok(link.format(Access::Write)?.unwrap_or(format))
@@ -245,8 +244,7 @@ fn publish_segment(task: &Task<'_>, survey: &Survey, sent: &Sent, spool: &Spool)
     while !packs.is_empty() {
         let some: Vec<_> = packs.drain(..segment_len(&packs)).cloned().collect();
         let (id, bytes) = segment::encode(&some);
-        let body = Body::Bytes(Bytes::from(bytes));
-        task.link.put(&layout::segment(id), &body)?;
+        task.link.put(&layout::segment(id), &Bytes::from(bytes))?;
         for pack in &some {
             spool.forget(pack.id)?;
         }
@@ -305,8 +303,8 @@ fn publish_snapshots(
             packs: packs.clone(),
         };
         let (id, bytes) = snapshot.encode();
-        let body = Body::Bytes(Bytes::from(bytes));
-        task.link.put(&layout::snapshot(key, id), &body)?;
+        task.link
+            .put(&layout::snapshot(key, id), &Bytes::from(bytes))?;
         task.link.put_head(key, id);
         relied.snapshots.insert(id);
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::hash::{BlobId, ObjectId, ObjectKind, PackId, TreeId};
-use crate::pack::{ENTRY_LEN, HEADER_LEN, MAX_RAW_LEN, MIXED_LEN, TRAILER_LEN};
+use crate::pack::{ENTRY_LEN, HEADER_LEN, MAX_RAW_LEN, MIXED_LEN, TARGET_LEN, TRAILER_LEN};
 use crate::store::Store;
 
 use super::super::catalog::Catalog;
@@ -15,6 +15,11 @@ use super::Task;
 /// Blobs below this length go into packs of their own, so that whoever pulls one of those packs
 /// may keep it as it is.
 const SMALL_BLOB: u64 = 32 * 1024;
+
+/// A pack that is full is as long as this at least.
+const SHORT_PACK: u64 = 16 << 20;
+/// So many packs keep a line busy; more of them, only because each is as long as packs become.
+const DOZEN: u64 = 12;
 
 /// What must be sent. Everything is in the order of paths.
 #[derive(Debug, Default)]
@@ -95,6 +100,14 @@ impl Plan {
             .chain(self.nodes.iter().map(|(_, length)| *length));
         let frames: u64 = lengths.map(|length| length + ENTRY_LEN as u64).sum();
         self.large.is_empty() && frames + ((HEADER_LEN + TRAILER_LEN) as u64) < MIXED_LEN
+    }
+
+    /// How long packs become: shorter where there is less, so that the first is soon on its way and
+    /// several are at once.
+    pub(super) fn pack_len(&self) -> u64 {
+        let files = self.small.iter().chain(&self.medium).chain(&self.large);
+        let bytes: u64 = files.map(|(_, length)| length).sum();
+        (bytes / DOZEN).clamp(SHORT_PACK, TARGET_LEN)
     }
 
     fn take(&mut self, store: &Store, held: &Catalog, found: Found) -> Result<()> {
@@ -197,5 +210,29 @@ fn content(root: RootId) -> Content {
             files: 0,
             bytes: 0,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::Digest;
+
+    #[test]
+    fn packs_are_as_long_as_there_is_much() {
+        let mib = 1 << 20;
+        for (bytes, expected) in [
+            (0, SHORT_PACK),
+            (192 * mib, SHORT_PACK),
+            (384 * mib, 32 * mib),
+            (768 * mib, TARGET_LEN),
+            (1 << 50, TARGET_LEN),
+        ] {
+            let plan = Plan {
+                large: vec![(BlobId(Digest::of(b"large")), bytes)],
+                ..Plan::default()
+            };
+            assert_eq!(plan.pack_len(), expected, "{bytes}");
+        }
     }
 }

@@ -1,11 +1,12 @@
-//! Builds packs into the spool and sends them while the next is being built.
+//! Builds packs in memory and sends them while the next is being built.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::fs::TempFile;
+use bytes::Bytes;
+
 use crate::hash::{ObjectKind, PackId};
 use crate::pack;
 use crate::progress::{Event, Work};
@@ -13,7 +14,6 @@ use crate::progress::{Event, Work};
 use super::super::meter::{Meter, Way};
 use super::super::segment::PackEntries;
 use super::super::snapshot::PackRef;
-use super::super::transport::Body;
 use super::super::{Result, layout};
 use super::Task;
 use super::build::build;
@@ -21,8 +21,8 @@ use super::plan::Plan;
 use super::spool::Spool;
 use super::survey::Survey;
 
-/// Three packs being sent and one being built are 256 MiB, whatever is asked for.
-const MAX_UPLOADS: usize = 3;
+/// Packs in memory at once, the one that is being built included, whatever is asked for.
+const MAX_IN_MEMORY: u64 = 256 << 20;
 
 /// What was sent.
 #[derive(Default)]
@@ -33,9 +33,9 @@ pub(super) struct Sent {
     pub(super) used: BTreeMap<PackId, PackRef>,
 }
 
-/// A pack that is ready to be sent. Its file goes away with it.
+/// A pack that is ready to be sent.
 pub(super) struct Built {
-    pub(super) temp: TempFile,
+    pub(super) bytes: Bytes,
     pub(super) finished: pack::Finished,
 }
 
@@ -66,7 +66,7 @@ fn send_all(
     let (sender, receiver) = sync_channel(0);
     let receiver = Arc::new(Mutex::new(receiver));
     let (built, uploaded) = std::thread::scope(|scope| {
-        let uploads = task.link.jobs.min(MAX_UPLOADS);
+        let uploads = uploads(task.link.jobs, plan.pack_len());
         let workers: Vec<_> = (0..uploads)
             .map(|_| {
                 let receiver = Arc::clone(&receiver);
@@ -79,7 +79,7 @@ fn send_all(
             .collect();
         // With the last worker goes the receiver, so that the builder never waits for nobody.
         drop(receiver);
-        let built = build((task, meter), plan, &survey.held, spool, &stop, sender);
+        let built = build((task, meter), plan, &survey.held, &stop, sender);
         let uploaded: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
         (built, uploaded)
     });
@@ -95,6 +95,12 @@ fn send_all(
     Ok(sent)
 }
 
+/// How many packs of a length may be on their way at once, while the next is being built.
+fn uploads(jobs: usize, pack_len: u64) -> usize {
+    let fitting = usize::try_from(MAX_IN_MEMORY / pack_len).unwrap_or(usize::MAX);
+    jobs.min(fitting.saturating_sub(1)).max(1)
+}
+
 fn upload_all(
     task: &Task<'_>,
     spool: &Spool,
@@ -108,10 +114,6 @@ fn upload_all(
     let mut packs = Vec::new();
     while let Some(built) = next() {
         let finished = built.finished;
-        let body = Body::File {
-            path: built.temp.path().to_path_buf(),
-            len: finished.length,
-        };
         let pack = PackEntries {
             id: finished.id,
             size: finished.length,
@@ -120,7 +122,7 @@ fn upload_all(
         };
         let (files, bytes) = content(&pack);
         meter.under_way(pack.size, bytes, || {
-            task.link.put(&layout::pack(pack.id), &body)
+            task.link.put(&layout::pack(pack.id), &built.bytes)
         })?;
         spool.note(&pack)?;
         meter.advance(files, bytes);
@@ -144,4 +146,24 @@ fn content(pack: &PackEntries) -> (u64, u64) {
         }
     }
     (files, bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pack::TARGET_LEN;
+
+    #[test]
+    fn packs_in_memory_are_bounded_whatever_is_asked_for() {
+        for (jobs, pack_len, expected) in [
+            (1, TARGET_LEN, 1),
+            (4, TARGET_LEN, 3),
+            (100, TARGET_LEN, 3),
+            (8, 16 << 20, 8),
+            (100, 16 << 20, 15),
+            (100, MAX_IN_MEMORY, 1),
+        ] {
+            assert_eq!(uploads(jobs, pack_len), expected, "{jobs} of {pack_len}");
+        }
+    }
 }

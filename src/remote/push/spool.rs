@@ -1,11 +1,11 @@
 //! The directory for packs under way.
 //!
-//! It holds packs that are being sent, and for each that was sent a note of what is in it, until
-//! a segment on the remote says so. One push at a time uses it; the caller sees to that.
+//! It holds for each pack that was sent a note of what is in it, until a segment on the remote says
+//! so. One push at a time uses it; the caller sees to that.
 
 use std::path::{Path, PathBuf};
 
-use crate::fs::{self, TempFile};
+use crate::fs;
 use crate::hash::PackId;
 
 use super::super::Result;
@@ -13,8 +13,6 @@ use super::super::format::Format;
 use super::super::segment::{self, PackEntries};
 
 const NOTE: &str = ".segment";
-/// How `TempFile` names begin.
-const TEMP: &str = ".esker-tmp-";
 
 /// The spool of one remote.
 pub(super) struct Spool {
@@ -22,32 +20,17 @@ pub(super) struct Spool {
 }
 
 impl Spool {
-    /// Begins to use it, and removes what a killed push left.
-    pub(super) fn open(dir: &Path, format: &Format) -> Result<Self> {
-        let spool = Self::peek(dir, format);
-        for name in spool.names()? {
-            if name.starts_with(TEMP) {
-                fs::remove_file(&spool.dir.join(name))?;
-            }
-        }
-        Ok(spool)
-    }
-
-    /// Only reads.
-    pub(super) fn peek(dir: &Path, format: &Format) -> Self {
+    /// Where it is.
+    pub(super) fn of(dir: &Path, format: &Format) -> Self {
         Self {
             dir: dir.join(&format.uuid),
         }
     }
 
-    /// A file for a pack.
-    pub(super) fn temp(&self) -> Result<TempFile> {
-        Ok(TempFile::new_in(&self.dir)?)
-    }
-
     /// Notes that a pack was sent.
     pub(super) fn note(&self, pack: &PackEntries) -> Result<()> {
         let (_, bytes) = segment::encode(std::slice::from_ref(pack));
+        fs::create_dir_all(&self.dir)?;
         Ok(fs::write_new(&self.note_path(pack.id), &bytes)?)
     }
 
@@ -99,16 +82,12 @@ mod tests {
             kind: PackKind::Blobs,
             entries: Vec::new(),
         };
-        let spool = Spool::open(dir.path(), &format).unwrap();
+        let spool = Spool::of(dir.path(), &format);
         assert_eq!(spool.notes().unwrap(), []);
-        let temp = spool.temp().unwrap();
         spool.note(&pack).unwrap();
-        drop(spool);
-        std::mem::forget(temp);
-        let spool = Spool::open(dir.path(), &format).unwrap();
-        assert_eq!(spool.notes().unwrap(), std::slice::from_ref(&pack));
-        assert_eq!(spool.names().unwrap().len(), 1, "what was left is gone");
-        let other = Spool::peek(dir.path(), &Format::new([2; 16]));
+        let again = Spool::of(dir.path(), &format);
+        assert_eq!(again.notes().unwrap(), std::slice::from_ref(&pack));
+        let other = Spool::of(dir.path(), &Format::new([2; 16]));
         assert_eq!(other.notes().unwrap(), []);
         spool.forget(pack.id).unwrap();
         assert_eq!(spool.notes().unwrap(), []);
@@ -118,9 +97,9 @@ mod tests {
     fn a_note_that_was_cut_short_says_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let format = Format::new([1; 16]);
-        let spool = Spool::open(dir.path(), &format).unwrap();
-        drop(spool.temp().unwrap());
+        let spool = Spool::of(dir.path(), &format);
         let path = spool.note_path(PackId(Digest::of(b"pack")));
+        fs::create_dir_all(&spool.dir).unwrap();
         fs::write_new(&path, b"ESKIDX01").unwrap();
         assert_eq!(spool.notes().unwrap(), []);
     }

@@ -109,13 +109,13 @@ fn objects_in_each_others_places_do_no_harm() {
     }
 }
 
-fn frame(kind: ObjectKind, raw: &[u8]) -> Frame {
+fn frame(kind: ObjectKind, raw: &[u8]) -> Frame<'static> {
     let id = ObjectId::new(kind, kind.hash(raw).unwrap());
     Frame::encode(id, raw.to_vec()).unwrap()
 }
 
 /// Puts a pack of these frames on a remote, and a segment that lists it.
-fn plant(remote: &Shared, frames: &[Frame]) {
+fn plant(remote: &Shared, frames: &[Frame<'_>]) {
     let mut writer = Writer::new(Vec::new(), PackKind::Mixed, [1; 16]).unwrap();
     for frame in frames {
         writer.add(frame).unwrap();
@@ -134,7 +134,7 @@ fn plant(remote: &Shared, frames: &[Frame]) {
 }
 
 /// The frames of a file in two pieces, under the root of whatever file is named.
-fn recipe_frames(file: &Root, pieces: [&[u8]; 2]) -> Vec<Frame> {
+fn recipe_frames(file: &Root, pieces: [&[u8]; 2]) -> Vec<Frame<'static>> {
     let Content::File { id, .. } = file.content else {
         panic!("a file is a file");
     };

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ::bytes::Bytes;
 
-use super::transport::{Body, Listed, Memory, Writing};
+use super::transport::{Listed, Memory, Writing};
 use super::*;
 use crate::hash::{Digest, ObjectKind};
 use crate::progress::Silent;
@@ -201,7 +201,7 @@ impl Shared {
     }
 
     pub(super) fn write(&self, key: &str, bytes: Vec<u8>) {
-        self.0.memory.put(key, &Body::Bytes(bytes.into())).unwrap();
+        self.0.memory.put(key, &bytes.into()).unwrap();
     }
 
     pub(super) fn remove(&self, prefix: &str) {
@@ -235,10 +235,10 @@ impl Transport for Shared {
     fn get_range(&self, key: &str, offset: u64, len: u64) -> Result<Option<Bytes>> {
         self.request().get_range(key, offset, len)
     }
-    fn put(&self, key: &str, body: &Body) -> Result<()> {
+    fn put(&self, key: &str, body: &Bytes) -> Result<()> {
         self.request().put(key, body)
     }
-    fn put_if_absent(&self, key: &str, body: &Body) -> Result<bool> {
+    fn put_if_absent(&self, key: &str, body: &Bytes) -> Result<bool> {
         let number = self.0.writes.fetch_add(1, Ordering::SeqCst) + 1;
         let fail_at = self.0.fail_at.load(Ordering::SeqCst);
         if fail_at != 0 && number >= fail_at {

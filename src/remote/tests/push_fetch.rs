@@ -288,7 +288,7 @@ fn many_large_files_are_fetched_in_few_requests() {
     let fetched = there.fetch(&remote.remote(), &roots);
     assert_eq!((fetched.files, fetched.damaged), (9, vec![]));
     let requests = remote.count_requests();
-    assert!(requests <= 9, "{requests}");
+    assert!(requests <= 11, "{requests}, with three packs of chunks");
     assert_eq!(there.contents(&roots), here.contents(&roots));
 }
 
@@ -468,6 +468,7 @@ fn lists_of_packs_stay_short() {
     assert_eq!(fresh.contents(newest), here.contents(newest));
 }
 
+/// Of little data the packs are shorter, so that building and sending go side by side.
 #[test]
 fn packs_are_cut_at_their_target() {
     let (here, there) = (Clone::new(), Clone::new());
@@ -475,12 +476,8 @@ fn packs_are_cut_at_their_target() {
     let roots = vec![here.file("large", &noise(1, 70 << 20))];
     here.push(&remote.remote(), &roots);
     let sizes = remote.0.memory.list("p/").unwrap();
-    assert_eq!(sizes.len(), 3, "two packs of chunks, one of recipes");
-    assert!(
-        sizes
-            .iter()
-            .all(|pack| pack.size <= crate::pack::TARGET_LEN)
-    );
+    assert_eq!(sizes.len(), 6, "five packs of chunks, one of recipes");
+    assert!(sizes.iter().all(|pack| pack.size <= 16 << 20));
     there.fetch(&remote.remote(), &roots);
     assert_eq!(there.contents(&roots), here.contents(&roots));
 }

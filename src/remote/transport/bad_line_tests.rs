@@ -23,23 +23,17 @@ fn over(fault: Fault, connections: usize, stall: Duration) -> (Proxy, Bucket, Bu
     (proxy, over, direct)
 }
 
-/// A body in a file, as packs are.
-fn pack(dir: &tempfile::TempDir, len: usize) -> (Body, Vec<u8>) {
+/// A body, and what it is.
+fn pack(len: usize) -> (Bytes, Vec<u8>) {
     let content: Vec<u8> = (0..len).map(|n| (n / 3) as u8).collect();
-    let path = dir.path().join("pack");
-    std::fs::File::create(&path)
-        .and_then(|mut file| std::io::Write::write_all(&mut file, &content))
-        .unwrap();
-    let len = content.len() as u64;
-    (Body::File { path, len }, content)
+    (Bytes::from(content.clone()), content)
 }
 
 const LONG: Duration = Duration::from_secs(60);
 
 #[test]
 fn an_upload_goes_on_after_the_connection_was_cut() {
-    let dir = tempfile::tempdir().unwrap();
-    let (body, content) = pack(&dir, 3_000_000);
+    let (body, content) = pack(3_000_000);
     let (proxy, over, direct) = over(Fault::CutUp(1_000_000), 3, LONG);
     over.put_if_absent("p/a", &body).unwrap();
     assert_eq!(direct.get("p/a").unwrap().unwrap(), content);
@@ -49,8 +43,7 @@ fn an_upload_goes_on_after_the_connection_was_cut() {
 /// With the client gone for good in the middle of a body, nobody ever sees a part of it.
 #[test]
 fn no_part_of_an_upload_that_died_is_seen() {
-    let dir = tempfile::tempdir().unwrap();
-    let (body, _) = pack(&dir, 3_000_000);
+    let (body, _) = pack(3_000_000);
     let (_proxy, over, direct) = over(Fault::CutUp(1_000_000), usize::MAX, LONG);
     let error = over.put_if_absent("p/a", &body).unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
@@ -60,8 +53,7 @@ fn no_part_of_an_upload_that_died_is_seen() {
 
 #[test]
 fn a_download_goes_on_where_the_connection_was_cut() {
-    let dir = tempfile::tempdir().unwrap();
-    let (body, content) = pack(&dir, 4_000_000);
+    let (body, content) = pack(4_000_000);
     let (proxy, over, direct) = over(Fault::CutDown(1_500_000), 2, LONG);
     direct.put("p/a", &body).unwrap();
     assert_eq!(over.get("p/a").unwrap().unwrap(), content);
@@ -72,8 +64,7 @@ fn a_download_goes_on_where_the_connection_was_cut() {
 /// limit on the whole.
 #[test]
 fn a_slow_upload_takes_as_long_as_it_takes() {
-    let dir = tempfile::tempdir().unwrap();
-    let (body, content) = pack(&dir, 12_000_000);
+    let (body, content) = pack(12_000_000);
     let stall = Duration::from_millis(2500);
     let (proxy, over, direct) = over(Fault::Throttle(3_000_000), usize::MAX, stall);
     let started = Instant::now();
@@ -85,8 +76,7 @@ fn a_slow_upload_takes_as_long_as_it_takes() {
 
 #[test]
 fn a_line_that_hangs_is_given_up() {
-    let dir = tempfile::tempdir().unwrap();
-    let (body, _) = pack(&dir, 12_000_000);
+    let (body, _) = pack(12_000_000);
     let stall = Duration::from_millis(200);
     for fault in [Fault::FreezeUp(1_000_000), Fault::FreezeDown(0)] {
         let (_proxy, over, direct) = over(fault, usize::MAX, stall);
@@ -104,8 +94,7 @@ fn a_line_that_hangs_is_given_up() {
 
 #[test]
 fn an_answer_that_hangs_in_the_middle_is_asked_for_again() {
-    let dir = tempfile::tempdir().unwrap();
-    let (body, content) = pack(&dir, 12_000_000);
+    let (body, content) = pack(12_000_000);
     let stall = Duration::from_millis(500);
     let (proxy, over, direct) = over(Fault::FreezeDown(1_000_000), 1, stall);
     direct.put("p/a", &body).unwrap();

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::{
-    Body, Listed, MAX_OBJECT_BYTES, Transport, Writing, changed, check_key, check_prefix, is_name,
-    is_reserved, too_large, too_short, unknown_scheme,
+    Listed, MAX_OBJECT_BYTES, Transport, Writing, check_key, check_prefix, is_name, is_reserved,
+    too_large, too_short, unknown_scheme,
 };
 use crate::fs::{self, Context, TempFile};
 use crate::remote::{Address, Error, Result};
@@ -67,18 +67,9 @@ impl Directory {
     }
 
     /// Writes a body beside the objects, under a name that is none of theirs.
-    fn stage(&self, body: &Body) -> Result<TempFile> {
+    fn stage(&self, body: &Bytes) -> Result<TempFile> {
         let mut temp = TempFile::new_in(&self.root.join("tmp"))?;
-        match body {
-            Body::Bytes(bytes) => temp.write_all(bytes)?,
-            Body::File { path, len } => {
-                let mut file = fs::open(path)?.take(len.saturating_add(1));
-                let copied = std::io::copy(&mut file, &mut temp).context("copy", path)?;
-                if copied != *len {
-                    return Err(changed(&self.remote, path));
-                }
-            }
-        }
+        temp.write_all(body)?;
         temp.sync()?;
         Ok(temp)
     }
@@ -168,7 +159,7 @@ impl Transport for Directory {
         Ok(Some(Bytes::from(bytes)))
     }
 
-    fn put(&self, key: &str, body: &Body) -> Result<()> {
+    fn put(&self, key: &str, body: &Bytes) -> Result<()> {
         let path = self.path(key)?;
         let temp = self.stage(body)?;
         let dir = self.make_dir(&path)?;
@@ -177,7 +168,7 @@ impl Transport for Directory {
         Ok(())
     }
 
-    fn put_if_absent(&self, key: &str, body: &Body) -> Result<bool> {
+    fn put_if_absent(&self, key: &str, body: &Bytes) -> Result<bool> {
         let path = self.path(key)?;
         if fs::metadata(&path)?.is_some() {
             return Ok(false);

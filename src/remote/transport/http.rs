@@ -16,7 +16,7 @@ use super::driver::{Driver, Patience};
 use super::failure::{Failure, Kind, or_absent, root_cause};
 use super::wire::{STALL, Wire};
 use super::{
-    Body, Listed, MAX_OBJECT_BYTES, Traffic, Transport, Writing, check_key, too_large, too_short,
+    Listed, MAX_OBJECT_BYTES, Traffic, Transport, Writing, check_key, too_large, too_short,
 };
 use crate::remote::{Address, Error, Result};
 
@@ -180,12 +180,12 @@ impl Transport for Http {
         }
     }
 
-    fn put(&self, key: &str, _: &Body) -> Result<()> {
+    fn put(&self, key: &str, _: &Bytes) -> Result<()> {
         self.location(key)?;
         self.read_only()
     }
 
-    fn put_if_absent(&self, key: &str, _: &Body) -> Result<bool> {
+    fn put_if_absent(&self, key: &str, _: &Bytes) -> Result<bool> {
         self.location(key)?;
         self.read_only()
     }

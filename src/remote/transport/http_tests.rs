@@ -41,7 +41,7 @@ fn a_web_server_is_read_as_the_contract_says() {
     nothing_can_be_read(&web);
     ranges_are_exact(&writer, &web);
     let large: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
-    let body = Body::Bytes(Bytes::from(large.clone()));
+    let body = Bytes::from(large.clone());
     writer.put("p/ab/large", &body).unwrap();
     assert_eq!(web.get("p/ab/large").unwrap().unwrap(), large);
     assert_eq!(web.head("p/ab/large").unwrap(), Some(3_000_000));

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::{Body, Listed, Transport, Writing, changed, check_key, check_prefix, too_short};
+use super::{Listed, Transport, Writing, check_key, check_prefix, too_short};
 use crate::fs;
 use crate::remote::Result;
 
@@ -72,16 +72,16 @@ impl Transport for Memory {
         }
     }
 
-    fn put(&self, key: &str, body: &Body) -> Result<()> {
+    fn put(&self, key: &str, body: &Bytes) -> Result<()> {
         check_key(REMOTE, key)?;
-        let stored = Stored::now(load(body)?);
+        let stored = Stored::now(body.clone());
         self.objects().insert(key.to_owned(), stored);
         Ok(())
     }
 
-    fn put_if_absent(&self, key: &str, body: &Body) -> Result<bool> {
+    fn put_if_absent(&self, key: &str, body: &Bytes) -> Result<bool> {
         check_key(REMOTE, key)?;
-        let bytes = load(body)?;
+        let bytes = body.clone();
         match self.objects().entry(key.to_owned()) {
             Entry::Occupied(mut entry) if self.careless => {
                 entry.insert(Stored::now(bytes));
@@ -116,19 +116,5 @@ impl Transport for Memory {
         check_key(REMOTE, key)?;
         self.objects().remove(key);
         Ok(())
-    }
-}
-
-fn load(body: &Body) -> Result<Bytes> {
-    match body {
-        Body::Bytes(bytes) => Ok(bytes.clone()),
-        Body::File { path, len } => {
-            let bytes = fs::read(path)?;
-            if bytes.len() as u64 == *len {
-                Ok(Bytes::from(bytes))
-            } else {
-                Err(changed(REMOTE, path))
-            }
-        }
     }
 }

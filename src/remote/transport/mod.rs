@@ -16,7 +16,6 @@ mod memory;
 mod ssh;
 mod wire;
 
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
@@ -50,13 +49,13 @@ pub trait Transport: Send + Sync {
     fn get_range(&self, key: &str, offset: u64, len: u64) -> Result<Option<Bytes>>;
 
     /// Writes an object whole, replacing one that is there.
-    fn put(&self, key: &str, body: &Body) -> Result<()>;
+    fn put(&self, key: &str, body: &Bytes) -> Result<()>;
 
     /// Writes an object whole unless one of that key is there; says whether it was written. Of
     /// many that try at once, one at most is told so (see [`Writing`] for who promises that).
     /// After a lost answer the one that won may be told that it lost: who must know compares the
     /// bytes.
-    fn put_if_absent(&self, key: &str, body: &Body) -> Result<bool>;
+    fn put_if_absent(&self, key: &str, body: &Bytes) -> Result<bool>;
 
     /// Whether it can say what is there.
     fn can_list(&self) -> bool {
@@ -128,30 +127,6 @@ pub struct Listed {
     pub size: u64,
     /// When it was written, by the clock of the store: seconds since 1970.
     pub modified: u64,
-}
-
-/// What is to be written.
-#[derive(Clone, Debug)]
-pub enum Body {
-    /// Bytes at hand.
-    Bytes(Bytes),
-    /// A file of the spool.
-    File {
-        /// Where it lies.
-        path: PathBuf,
-        /// Its length; a file of another length is refused.
-        len: u64,
-    },
-}
-
-impl Body {
-    /// How many bytes there are.
-    pub fn size(&self) -> u64 {
-        match self {
-            Self::Bytes(bytes) => bytes.len() as u64,
-            Self::File { len, .. } => *len,
-        }
-    }
 }
 
 /// Opens the transport that an address asks for. `var` reads the environment. Nothing is sent.
@@ -227,13 +202,6 @@ fn too_short(remote: &str, key: &str, size: u64, offset: u64, len: u64) -> Error
         remote: remote.to_owned(),
         object: key.to_owned(),
         reason: format!("it has {size} bytes, too few for {len} from {offset} on"),
-    }
-}
-
-fn changed(remote: &str, path: &Path) -> Error {
-    Error::Protocol {
-        remote: remote.to_owned(),
-        detail: format!("`{}` changed while it was being sent", path.display()),
     }
 }
 

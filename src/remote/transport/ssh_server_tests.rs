@@ -141,11 +141,11 @@ pub(crate) fn run(program: &str, args: &[&str]) {
 
 #[test]
 fn an_ssh_server_keeps_the_contract() {
-    let (server, spool) = (Server::new(), tempfile::tempdir().unwrap());
+    let server = Server::new();
     std::fs::DirBuilder::new().create(server.root()).unwrap();
     let transport = server.open();
     assert_eq!(transport.writing().unwrap(), Writing::Exclusive);
-    keeps_the_contract(&transport, spool.path());
+    keeps_the_contract(&transport);
     let left = std::fs::read_dir(server.root().join("tmp")).unwrap();
     assert_eq!(left.count(), 0, "something was left in tmp");
 }
@@ -188,7 +188,7 @@ fn a_missing_directory_over_ssh_is_an_error_until_the_first_write() {
 #[test]
 fn no_part_of_an_upload_over_ssh_that_died_is_seen() {
     let server = Server::with(Fault::CutUp(400_000), usize::MAX);
-    let body = Body::Bytes(Bytes::from(vec![7; 3_000_000]));
+    let body = Bytes::from(vec![7; 3_000_000]);
     let error = server.open().put_if_absent("p/a", &body).unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
     let near = directory(&server.root());
@@ -202,7 +202,7 @@ fn a_transfer_over_ssh_goes_on_after_the_connection_was_cut() {
     let server = Server::with(Fault::CutUp(400_000), 1);
     let content: Vec<u8> = (0..3_000_000_u32).map(|n| (n / 5) as u8).collect();
     let far = server.open();
-    let body = Body::Bytes(Bytes::from(content.clone()));
+    let body = Bytes::from(content.clone());
     assert!(far.put_if_absent("p/a", &body).unwrap());
     assert_eq!(server.proxy.connections(), 2);
     assert_eq!(

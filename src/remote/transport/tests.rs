@@ -2,6 +2,7 @@
 //! server in [`s3_server_tests`].
 
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use proptest::prelude::*;
@@ -29,8 +30,8 @@ pub(crate) mod serving;
 #[path = "ssh_server_tests.rs"]
 pub(crate) mod ssh_server_tests;
 
-pub(crate) fn bytes(text: &str) -> Body {
-    Body::Bytes(Bytes::copy_from_slice(text.as_bytes()))
+pub(crate) fn bytes(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
 }
 
 fn keys(transport: &dyn Transport, prefix: &str) -> Vec<String> {
@@ -48,17 +49,17 @@ fn directory(root: &Path) -> Directory {
 }
 
 /// What every transport must do, on an empty remote that is there.
-pub(super) fn keeps_the_contract(transport: &dyn Transport, spool: &Path) {
-    keeps_all_but_writers_apart(transport, spool);
+pub(super) fn keeps_the_contract(transport: &dyn Transport) {
+    keeps_all_but_writers_apart(transport);
     what_is_there_is_not_replaced(transport);
     one_of_many_wins(transport);
 }
 
 /// What even a store without a real `put_if_absent` must do.
-fn keeps_all_but_writers_apart(transport: &dyn Transport, spool: &Path) {
+fn keeps_all_but_writers_apart(transport: &dyn Transport) {
     nothing_is_there(transport);
     what_is_put_can_be_read(transport);
-    a_file_is_a_body_too(transport, spool);
+    a_large_body_arrives(transport);
     ranges_are_exact(transport, transport);
     lists_by_prefix_in_order(transport);
     lists_more_than_a_page(transport);
@@ -105,35 +106,12 @@ fn what_is_there_is_not_replaced(transport: &dyn Transport) {
     assert_eq!(keys(transport, "once/"), ["once/a"]);
 }
 
-fn a_file_is_a_body_too(transport: &dyn Transport, spool: &Path) {
-    let content: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
-    let path = spool.join("pack");
-    std::fs::File::create(&path)
-        .and_then(|mut file| std::io::Write::write_all(&mut file, &content))
-        .unwrap();
-    let file = |len: usize| Body::File {
-        path: path.clone(),
-        len: len as u64,
-    };
-    assert!(
-        transport
-            .put_if_absent("file/a", &file(content.len()))
-            .unwrap()
-    );
-    assert_eq!(transport.get("file/a").unwrap().unwrap(), content);
-    transport.put("file/b", &file(content.len())).unwrap();
-    assert_eq!(transport.head("file/b").unwrap(), Some(3_000_000));
-    for wrong in [0, content.len() - 1, content.len() + 1] {
-        let error = transport.put("file/wrong", &file(wrong)).unwrap_err();
-        assert!(matches!(error, Error::Protocol { .. }), "{error}");
-    }
-    let missing = Body::File {
-        path: spool.join("gone"),
-        len: 1,
-    };
-    let error = transport.put("file/wrong", &missing).unwrap_err();
-    assert!(matches!(error, Error::Fs(_)), "{error}");
-    assert_eq!(transport.head("file/wrong").unwrap(), None);
+fn a_large_body_arrives(transport: &dyn Transport) {
+    let content: Bytes = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+    assert!(transport.put_if_absent("large/a", &content).unwrap());
+    assert_eq!(transport.get("large/a").unwrap().unwrap(), content);
+    transport.put("large/b", &content).unwrap();
+    assert_eq!(transport.head("large/b").unwrap(), Some(3_000_000));
 }
 
 /// What one writes, another (or the same) reads in parts.
@@ -277,7 +255,7 @@ fn one_of_many_wins(transport: &dyn Transport) {
 
 fn no_part_is_ever_seen(transport: &dyn Transport) {
     const LEN: u64 = 4 << 20;
-    let body = Body::Bytes(Bytes::from(vec![7; LEN as usize]));
+    let body = Bytes::from(vec![7; LEN as usize]);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -305,22 +283,20 @@ fn no_part_is_ever_seen(transport: &dyn Transport) {
 
 #[test]
 fn memory_keeps_the_contract() {
-    let spool = tempfile::tempdir().unwrap();
-    keeps_the_contract(&Memory::default(), spool.path());
+    keeps_the_contract(&Memory::default());
 }
 
 #[test]
 fn careless_memory_keeps_the_rest_of_it() {
-    let spool = tempfile::tempdir().unwrap();
     let transport = Memory::careless();
-    keeps_all_but_writers_apart(&transport, spool.path());
+    keeps_all_but_writers_apart(&transport);
     assert!(transport.put_if_absent("put/a", &bytes("third")).unwrap());
 }
 
 #[test]
 fn a_directory_keeps_the_contract() {
-    let (spool, root) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    keeps_the_contract(&directory(root.path()), spool.path());
+    let root = tempfile::tempdir().unwrap();
+    keeps_the_contract(&directory(root.path()));
     let tmp = std::fs::read_dir(root.path().join("tmp")).unwrap();
     assert_eq!(tmp.count(), 0, "something was left in tmp");
 }
@@ -509,7 +485,7 @@ proptest! {
         let expected = content.get(offset as usize..(offset + len) as usize);
         let transports: [&dyn Transport; 2] = [&shelf, &memory];
         for transport in transports {
-            transport.put("a", &Body::Bytes(Bytes::from(content.clone()))).unwrap();
+            transport.put("a", &Bytes::from(content.clone())).unwrap();
             let part = transport.get_range("a", offset, len).ok().flatten();
             prop_assert_eq!(part.as_deref(), expected);
         }

@@ -44,8 +44,7 @@ fn address(google: &Google, bucket: &str) -> Address {
 #[test]
 fn google_keeps_the_contract() {
     let (google, account) = (Google::start(), Signed::new());
-    let spool = tempfile::tempdir().unwrap();
-    keeps_the_contract(&account.open(&google, BUCKET), spool.path());
+    keeps_the_contract(&account.open(&google, BUCKET));
 }
 
 /// The token is signed by the account itself, and by nobody else.

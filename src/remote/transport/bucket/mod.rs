@@ -7,13 +7,11 @@
 //! which makes the clients and a [`Service`].
 
 mod azure;
-mod budget;
 mod federated;
 mod gcs;
 mod named;
 mod s3;
 
-use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -25,25 +23,21 @@ use object_store::{
     GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
 };
 
-use self::budget::Budget;
 use super::credentials::Identity;
 use super::driver::Driver;
 use super::failure::{Failure, Kind, Status, or_absent, root_cause};
 use super::wire::{STALL, Wire};
 use super::{
-    Body, Listed, MAX_OBJECT_BYTES, Traffic, Transport, Writing, changed, check_key, check_prefix,
-    too_large, too_short,
+    Listed, MAX_OBJECT_BYTES, Traffic, Transport, Writing, check_key, check_prefix, too_large,
+    too_short,
 };
-use crate::fs::{self, Context};
+use crate::fs;
 use crate::remote::{Address, Error, Result};
 
 /// What stands before `://` in the url of a bucket.
 pub(super) const SCHEMES: [&str; 3] = ["s3", "az", "gs"];
 
-/// Bodies in memory at once, whatever the number of threads: two packs of the usual size.
-const BODIES_IN_FLIGHT: u64 = 128 << 20;
-
-/// A file is sent from pieces of this size: each one that goes is a sign of life.
+/// A body is sent in pieces of this size: each one that goes is a sign of life.
 const PIECE_BYTES: usize = 128 << 10;
 
 /// More objects than any remote has; a listing that goes on after them is not one.
@@ -61,7 +55,6 @@ pub struct Bucket {
     service: Service,
     answered: AtomicBool,
     bucket_seen: AtomicBool,
-    budget: Budget,
     // The last one, because fields are dropped in order: the clients close their connections
     // before what drives them ends.
     driver: Driver,
@@ -154,7 +147,6 @@ impl Bucket {
             place,
             answered: AtomicBool::new(false),
             bucket_seen: AtomicBool::new(false),
-            budget: Budget::new(BODIES_IN_FLIGHT),
             driver,
         })
     }
@@ -255,14 +247,13 @@ impl Bucket {
         })
     }
 
-    fn send(&self, key: &str, body: &Body, mode: &PutMode) -> Result<bool> {
+    fn send(&self, key: &str, body: &Bytes, mode: &PutMode) -> Result<bool> {
         let location = self.location(key)?;
-        if body.size() > MAX_OBJECT_BYTES {
-            return Err(too_large(&self.remote, key, body.size()));
+        if body.len() as u64 > MAX_OBJECT_BYTES {
+            return Err(too_large(&self.remote, key, body.len() as u64));
         }
         self.wake(&location)?;
-        let _share = self.budget.take(body.size());
-        let payload = load(&self.remote, body)?;
+        let payload = pieces(body);
         let mut tries = 1;
         loop {
             let client = self.service.writing.as_ref();
@@ -450,11 +441,11 @@ impl Transport for Bucket {
         }
     }
 
-    fn put(&self, key: &str, body: &Body) -> Result<()> {
+    fn put(&self, key: &str, body: &Bytes) -> Result<()> {
         self.send(key, body, &PutMode::Overwrite).map(|_| ())
     }
 
-    fn put_if_absent(&self, key: &str, body: &Body) -> Result<bool> {
+    fn put_if_absent(&self, key: &str, body: &Bytes) -> Result<bool> {
         self.send(key, body, &PutMode::Create)
     }
 
@@ -541,29 +532,14 @@ fn range_options(offset: u64, len: u64) -> GetOptions {
     }
 }
 
-/// Brings a body into memory: into one allocation of its length, so that a pack takes what the budget
-/// counts and its memory goes back whole, and from there in pieces.
-fn load(remote: &str, body: &Body) -> Result<PutPayload> {
-    let (path, len) = match body {
-        Body::Bytes(bytes) => return Ok(PutPayload::from(bytes.clone())),
-        Body::File { path, len } => (path, *len),
-    };
-    let mut file = fs::open(path)?;
-    let mut bytes = vec![0; usize::try_from(len).map_err(|_| changed(remote, path))?];
-    let mut is_changed = match file.read_exact(&mut bytes) {
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => true,
-        read => read.map(|()| false).context("read", path)?,
-    };
-    is_changed |= file.read(&mut [0]).context("read", path)? > 0;
-    if is_changed {
-        return Err(changed(remote, path));
-    }
-    let mut rest = Bytes::from(bytes);
+/// The pieces of a body, which share its memory.
+fn pieces(body: &Bytes) -> PutPayload {
+    let mut rest = body.clone();
     let pieces = std::iter::from_fn(move || {
         let piece = rest.split_to(rest.len().min(PIECE_BYTES));
         (!piece.is_empty()).then_some(piece)
     });
-    Ok(pieces.collect())
+    pieces.collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use super::*;
 use crate::remote::transport::bucket::tests::variables;
 use crate::remote::transport::tests::serving::{Request, answer, listen};
-use crate::remote::transport::{Body, Bucket, Transport};
+use crate::remote::transport::{Bucket, Transport};
 
 /// A service that takes whatever comes, has nothing, and remembers what it was asked.
 #[derive(Default)]
@@ -39,7 +39,7 @@ fn asked(address: Address) -> Vec<Request> {
         ..address
     });
     let bucket = bucket.unwrap();
-    let body = Body::Bytes("bytes".into());
+    let body = bytes::Bytes::from("bytes");
     bucket.put("a", &body).unwrap();
     assert!(bucket.put_if_absent("b", &body).unwrap());
     assert_eq!(bucket.get("c").unwrap(), None);

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use self::packet::Attributes;
 use self::session::{Answer, Failure, Session};
 use super::{
-    Body, Listed, MAX_OBJECT_BYTES, Traffic, Transport, Writing, changed, check_key, check_prefix,
-    is_name, is_reserved, too_large, too_short,
+    Listed, MAX_OBJECT_BYTES, Traffic, Transport, Writing, check_key, check_prefix, is_name,
+    is_reserved, too_large, too_short,
 };
 use crate::fs;
 use crate::remote::{Address, Error, Result};
@@ -184,7 +184,7 @@ impl Ssh {
     fn store<T>(
         &self,
         key: &str,
-        body: &Body,
+        body: &Bytes,
         publish: impl Fn(&Session, &str, &str) -> Answer<T>,
     ) -> Result<T> {
         let path = self.path(key)?;
@@ -204,20 +204,8 @@ impl Ssh {
         answer.map_err(|failure| self.refuse(failure))
     }
 
-    fn fill(&self, session: &Session, handle: &Bytes, body: &Body) -> Answer<()> {
-        let written = match body {
-            Body::Bytes(bytes) => session.write(handle, &bytes[..])?,
-            Body::File { path, len } => {
-                let file = fs::open(path).map_err(|error| Failure::Local(error.into()))?;
-                let limit = len.saturating_add(1);
-                let written = session.write(handle, std::io::Read::take(file, limit))?;
-                if written != *len {
-                    return Err(Failure::Local(changed(&self.remote, path)));
-                }
-                written
-            }
-        };
-        debug_assert_eq!(written, body.size());
+    fn fill(&self, session: &Session, handle: &Bytes, body: &Bytes) -> Answer<()> {
+        session.write(handle, &body[..])?;
         if session.knows(FSYNC) {
             session.extended(FSYNC, |fields| fields.bytes(handle))?;
         }
@@ -283,7 +271,7 @@ impl Transport for Ssh {
         }
     }
 
-    fn put(&self, key: &str, body: &Body) -> Result<()> {
+    fn put(&self, key: &str, body: &Bytes) -> Result<()> {
         self.store(key, body, |session, temp, path| {
             if session.knows(POSIX_RENAME) {
                 return session.extended(POSIX_RENAME, |fields| fields.text(temp).text(path));
@@ -299,7 +287,7 @@ impl Transport for Ssh {
         })
     }
 
-    fn put_if_absent(&self, key: &str, body: &Body) -> Result<bool> {
+    fn put_if_absent(&self, key: &str, body: &Bytes) -> Result<bool> {
         if self.head_or_nothing(key)? {
             return Ok(false);
         }
