@@ -193,8 +193,10 @@ fn publish(
 ) -> Result<Published> {
     let missing = missing_of(task, &plan);
     let sent = send::send(task, &plan, &survey, spool)?;
-    publish_segment(task, &survey, &sent, spool)?;
+    publish_segment(task, &survey, &sent)?;
     let relied = publish_snapshots(task, &survey, &plan, &sent, &missing, log)?;
+    // Not before: beside a base nobody reads segments.
+    spool.clear()?;
     Ok(Published {
         economy: economy(&plan, &sent),
         plan,
@@ -239,15 +241,12 @@ fn missing_of(task: &Task<'_>, plan: &Plan) -> Vec<Missing> {
 }
 
 /// Tells what the new packs hold, together with those of a push that was cut short.
-fn publish_segment(task: &Task<'_>, survey: &Survey, sent: &Sent, spool: &Spool) -> Result<()> {
+fn publish_segment(task: &Task<'_>, survey: &Survey, sent: &Sent) -> Result<()> {
     let mut packs: Vec<_> = survey.unindexed.iter().chain(&sent.packs).collect();
     while !packs.is_empty() {
         let some: Vec<_> = packs.drain(..segment_len(&packs)).cloned().collect();
         let (id, bytes) = segment::encode(&some);
         task.link.put(&layout::segment(id), &Bytes::from(bytes))?;
-        for pack in &some {
-            spool.forget(pack.id)?;
-        }
     }
     Ok(())
 }

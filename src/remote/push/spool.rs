@@ -1,7 +1,7 @@
 //! The directory for packs under way.
 //!
-//! It holds for each pack that was sent a note of what is in it, until a segment on the remote says
-//! so. One push at a time uses it; the caller sees to that.
+//! It holds for each pack that was sent a note of what is in it, until a snapshot on the remote names
+//! it. One push at a time uses it; the caller sees to that.
 
 use std::path::{Path, PathBuf};
 
@@ -34,9 +34,12 @@ impl Spool {
         Ok(fs::write_new(&self.note_path(pack.id), &bytes)?)
     }
 
-    /// Forgets a pack that a segment lists now.
-    pub(super) fn forget(&self, pack: PackId) -> Result<()> {
-        Ok(fs::remove_file(&self.note_path(pack))?)
+    /// Forgets all packs, since snapshots name them now.
+    pub(super) fn clear(&self) -> Result<()> {
+        for name in self.names()? {
+            fs::remove_file(&self.dir.join(name))?;
+        }
+        Ok(())
     }
 
     /// The packs that were sent. A note that was cut short says nothing.
@@ -89,7 +92,7 @@ mod tests {
         assert_eq!(again.notes().unwrap(), std::slice::from_ref(&pack));
         let other = Spool::of(dir.path(), &Format::new([2; 16]));
         assert_eq!(other.notes().unwrap(), []);
-        spool.forget(pack.id).unwrap();
+        spool.clear().unwrap();
         assert_eq!(spool.notes().unwrap(), []);
     }
 

@@ -140,6 +140,8 @@ fn fold(task: &Task<'_>, survey: &Survey, plan: &Plan) -> Result<Option<(Survey,
         read_segments: true,
         ..Survey::default()
     };
+    // What a push that died sent already, while it folded too, is not sent once more.
+    folded.held.extend(survey.unindexed.iter().cloned());
     folded.read_indexes(task, others)?;
     let mut again = Plan::make(task, &folded.bases, &folded.held)?;
     if !again.missing.is_empty() {

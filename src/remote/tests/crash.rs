@@ -36,6 +36,46 @@ fn a_push_that_dies_is_taken_up_again() {
     }
 }
 
+/// A push that folds small packs into its own sends what the remote has. When it dies, the next one
+/// folds too, but what has arrived is not sent once more.
+#[test]
+fn a_push_that_dies_while_it_folds_is_taken_up_again() {
+    let here = Clone::new();
+    let remote = Shared::default();
+    let mut files = small_files(10);
+    let mut bases: Vec<Vec<Root>> = Vec::new();
+    for number in 0..33 {
+        files.insert(format!("more-{number:02}"), noise(number, 60_000));
+        bases.insert(0, vec![here.tree("data", &files)]);
+        let pushed = here.push_with(&remote.remote(), &[&bases[0]], &bases[1..], false);
+        assert!(pushed.unwrap().sent_bytes < 100_000, "nothing is folded");
+    }
+    files.insert("new".into(), noise(99, 60_000));
+    let roots = vec![here.tree("data", &files)];
+    let push = |to: &Shared| here.push_with(&to.remote(), &[&roots], &bases, false);
+    let before = remote.keys("p/").len();
+    let whole = push(&remote.copy()).unwrap();
+    assert!(whole.sent_bytes > 33 * 60_000, "all is folded");
+    for write in 2..=5 {
+        let copy = remote.copy();
+        copy.fail_at(write);
+        push(&copy).unwrap_err();
+        assert_eq!(copy.keys("p/").len() - before, (write - 1).min(3));
+        let arrived = copy.bytes() - remote.bytes();
+        copy.fail_at(0);
+        let pushed = push(&copy).unwrap();
+        assert!(
+            pushed.sent_bytes <= whole.sent_bytes - arrived + 20_000,
+            "{write}: {} of {} after {arrived}",
+            pushed.sent_bytes,
+            whole.sent_bytes
+        );
+        let there = Clone::new();
+        there.fetch(&copy.remote(), &roots);
+        assert_eq!(there.contents(&roots), here.contents(&roots));
+    }
+}
+
 #[test]
 fn the_spool_is_empty_after_a_push() {
     let here = Clone::new();

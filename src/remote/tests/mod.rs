@@ -204,6 +204,21 @@ impl Shared {
         self.0.memory.put(key, &bytes.into()).unwrap();
     }
 
+    /// Another one with all that is there.
+    fn copy(&self) -> Self {
+        let copy = Self::default();
+        for listed in self.0.memory.list("").unwrap() {
+            copy.write(&listed.key, self.read(&listed.key));
+        }
+        copy
+    }
+
+    /// The bytes of all that is there.
+    fn bytes(&self) -> u64 {
+        let listed = self.0.memory.list("").unwrap();
+        listed.iter().map(|object| object.size).sum()
+    }
+
     pub(super) fn remove(&self, prefix: &str) {
         for key in self.keys(prefix) {
             self.0.memory.delete(&key).unwrap();
