@@ -97,7 +97,7 @@ fn compress(raw: &[u8]) -> io::Result<Option<Vec<u8>>> {
 
 /// Turns the bytes of a frame back into the object. Everything the entry says is checked: the
 /// crc, both lengths, and the id, except that a recipe root cannot prove itself.
-pub fn decode_frame(entry: &Entry, bytes: &[u8]) -> Result<Vec<u8>> {
+pub fn decode_frame<'a>(entry: &Entry, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
     let damaged = |reason| Error::Frame {
         id: entry.id,
         reason,
@@ -114,11 +114,11 @@ pub fn decode_frame(entry: &Entry, bytes: &[u8]) -> Result<Vec<u8>> {
 
 /// Turns the bytes of a frame back into the object where no crc is at hand: its length and its id
 /// are checked, and the id proves more than a crc.
-pub fn unpack(id: ObjectId, codec: Codec, raw_len: u32, bytes: &[u8]) -> Result<Vec<u8>> {
+pub fn unpack(id: ObjectId, codec: Codec, raw_len: u32, bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
     let damaged = |reason| Error::Frame { id, reason };
     let raw = match codec {
-        Codec::Raw => bytes.to_vec(),
-        Codec::Zstd => decompress(bytes, raw_len as usize).map_err(damaged)?,
+        Codec::Raw => Cow::Borrowed(bytes),
+        Codec::Zstd => Cow::Owned(decompress(bytes, raw_len as usize).map_err(damaged)?),
     };
     if raw.len() != raw_len as usize {
         return Err(damaged("its object has another length"));

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use super::*;
 use crate::hash::{Digest, ObjectKind};
 use proptest::prelude::*;
@@ -28,7 +30,7 @@ fn frames_of<'a>(index: &'a Index, pack: &'a [u8]) -> Vec<(ObjectId, Result<Vec<
         .map(|(offset, entry)| {
             let start = usize::try_from(offset).unwrap();
             let bytes = &pack[start..start + entry.stored_len as usize];
-            (entry.id, decode_frame(entry, bytes))
+            (entry.id, decode_frame(entry, bytes).map(Cow::into_owned))
         })
         .collect()
 }

@@ -18,6 +18,13 @@ pub(super) struct Located {
     pub(super) offset: u64,
 }
 
+impl Located {
+    /// Where the frame ends.
+    pub(super) fn end(&self) -> u64 {
+        self.offset.saturating_add(self.entry.stored_len.into())
+    }
+}
+
 /// Objects by id, each with all places where it lies.
 #[derive(Debug, Default)]
 pub(super) struct Catalog {

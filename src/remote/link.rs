@@ -21,7 +21,7 @@ use super::gc::log::{Log, Record, UNKNOWN_KIND};
 use super::reads::cost;
 use super::segment::{self, PackEntries};
 use super::snapshot::{PackRef, Snapshot};
-use super::transport::{Listed, Traffic, Transport, Writing};
+use super::transport::{Listed, Take, Traffic, Transport, Writing};
 use super::{Error, Remote, Result, layout, parallel, probe};
 
 /// The most snapshots that are read in search of a root.
@@ -150,6 +150,29 @@ impl<'a> Link<'a> {
     /// Reads a part of an object; one that is too short for it is noted.
     pub(super) fn range(&self, key: &str, offset: u64, len: u64) -> Result<Option<Bytes>> {
         self.tolerate(self.transport().get_range(key, offset, len))
+    }
+
+    /// Hands over a part of an object as it comes, and says whether all of it did. An object that is
+    /// not there or too short is noted.
+    pub(super) fn stream(
+        &self,
+        key: &str,
+        (offset, len): (u64, u64),
+        take: &mut Take<'_>,
+    ) -> Result<bool> {
+        let came = self.transport().stream(key, offset, len, &mut |part| {
+            self.count_received(part);
+            take(part)
+        });
+        match came {
+            Ok(false) => self.note_damage(key, "it is not there"),
+            Err(Error::Damaged { object, reason, .. }) => {
+                self.note_damage(&object, &reason);
+                return Ok(false);
+            }
+            _ => {}
+        }
+        came
     }
 
     /// What the remote is; `None` if it is empty.
@@ -345,7 +368,7 @@ impl<'a> Link<'a> {
         }
     }
 
-    fn count_received(&self, bytes: &Bytes) {
+    fn count_received(&self, bytes: &[u8]) {
         let length = bytes.len() as u64;
         self.received.fetch_add(length, Ordering::SeqCst);
     }

@@ -1,8 +1,9 @@
 //! Which bytes of packs to read for some frames: whole packs, or ranges over small gaps.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
+use rayon::prelude::*;
 
 use crate::pack::decode_frame;
 
@@ -16,8 +17,10 @@ const MAX_GAP: u64 = 1 << 20;
 const MAX_RANGE: u64 = 16 << 20;
 /// When so many hundredths of a pack are needed, it is read whole.
 const WHOLE_PERCENT: u64 = 60;
-/// How much may be in memory at once, whatever is asked for.
+/// How much may be in memory at once where a service sends all before any of it can be taken.
 const MAX_IN_FLIGHT: u64 = 256 << 20;
+/// Frames are handed over when so many bytes have come, or the last.
+const WINDOW_BYTES: usize = 4 << 20;
 /// About how much is read at once by those who look at much of a remote.
 const BATCH_BYTES: u64 = 32 << 20;
 
@@ -45,9 +48,8 @@ impl Read {
 
     /// Takes in a frame behind it in the same pack, if it is near and the range stays short.
     fn join(&mut self, place: Located, max_gap: u64, max_range: u64) -> bool {
-        let end = place.offset + u64::from(place.entry.stored_len);
         let gap = place.offset.saturating_sub(self.end());
-        let len = self.end().max(end) - self.offset;
+        let len = self.end().max(place.end()) - self.offset;
         if gap > max_gap || len > max_range {
             return false;
         }
@@ -119,18 +121,6 @@ pub(super) fn map<R: Send>(
     parallel::map(reads, jobs, link.interrupt, work)
 }
 
-/// Reads what a plan says; `None` if it is not there.
-pub(super) fn read(link: &Link<'_>, catalog: &Catalog, read: &Read) -> Result<Option<Bytes>> {
-    let key = layout::pack(catalog.pack(&read.places[0]).id);
-    link.range(&key, read.offset, read.len)
-}
-
-/// Takes the bytes of a frame out of what was read.
-pub(super) fn frame<'a>(read: &Read, place: &Located, bytes: &'a [u8]) -> Option<&'a [u8]> {
-    let start = usize::try_from(place.offset - read.offset).ok()?;
-    bytes.get(start..start + place.entry.stored_len as usize)
-}
-
 /// Reads all of these places, in any order; one that does not hold what it should yields nothing.
 pub(super) fn all(
     link: &Link<'_>,
@@ -138,31 +128,93 @@ pub(super) fn all(
     places: Vec<Located>,
 ) -> Result<Vec<(Located, Option<Vec<u8>>)>> {
     link.check_interrupt()?;
-    let found = map(link, plan(catalog, places), |planned| {
-        let bytes = read(link, catalog, &planned)?;
-        let take = |place: &Located| {
-            let raw = decode(link, catalog, &planned, place, bytes.as_deref());
-            (*place, raw)
-        };
-        Ok(planned.places.iter().map(take).collect::<Vec<_>>())
+    let found = map(link, plan(catalog, places), |read| {
+        each(link, catalog, &read, &|place, raw| {
+            Ok((*place, raw.map(Cow::into_owned)))
+        })
     })?;
     Ok(found.into_iter().flatten().collect())
 }
 
-/// Takes an object out of what was read, if it is that object.
-pub(super) fn decode(
+/// Reads what a plan says, and hands over each object while more comes, in any order; nothing for a
+/// place that does not hold what it should. What was not handed over yet is all that memory holds.
+pub(super) fn each<R: Send>(
     link: &Link<'_>,
     catalog: &Catalog,
     read: &Read,
-    place: &Located,
-    bytes: Option<&[u8]>,
-) -> Option<Vec<u8>> {
-    let decoded = decode_frame(&place.entry, frame(read, place, bytes?)?);
-    let noted = decoded.inspect_err(|error| {
-        let key = layout::pack(catalog.pack(place).id);
-        link.note_damage(&key, &error.to_string());
-    });
-    noted.ok()
+    take: &(impl Fn(&Located, Option<Cow<'_, [u8]>>) -> Result<R> + Sync),
+) -> Result<Vec<R>> {
+    let key = layout::pack(catalog.pack(&read.places[0]).id);
+    let mut window = Window::new(read);
+    let mut taken = Vec::with_capacity(read.places.len());
+    let whole = link.stream(&key, (read.offset, read.len), &mut |part| {
+        let (places, start, bytes) = window.grow(part);
+        let handed = places.par_iter().map(|place| {
+            let frame = frame(place, start, bytes);
+            let raw = frame.map(|frame| decode_frame(&place.entry, frame));
+            let raw = raw.transpose().unwrap_or_else(|error| {
+                link.note_damage(&key, &error.to_string());
+                None
+            });
+            take(place, raw)
+        });
+        taken.extend(handed.collect::<Result<Vec<R>>>()?);
+        window.shrink();
+        Ok(())
+    })?;
+    if !whole {
+        let lost = window.rest.iter().map(|place| take(place, None));
+        taken.extend(lost.collect::<Result<Vec<R>>>()?);
+    }
+    Ok(taken)
+}
+
+/// The bytes of a frame in those of its pack from `start` on.
+fn frame<'a>(place: &Located, start: u64, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let start = usize::try_from(place.offset - start).ok()?;
+    bytes.get(start..start + place.entry.stored_len as usize)
+}
+
+/// What has come of a read, from the first frame on that was not whole yet.
+struct Window<'a> {
+    read: &'a Read,
+    /// Where in the pack the bytes begin.
+    start: u64,
+    bytes: Vec<u8>,
+    /// What was not handed over yet.
+    rest: &'a [Located],
+}
+
+impl<'a> Window<'a> {
+    fn new(read: &'a Read) -> Self {
+        Self {
+            read,
+            start: read.offset,
+            bytes: Vec::new(),
+            rest: &read.places,
+        }
+    }
+
+    /// Takes in more; yields the frames that are whole, once there are enough of them to be worth
+    /// several cores, and the bytes that they are in.
+    fn grow(&mut self, part: &[u8]) -> (&'a [Located], u64, &[u8]) {
+        self.bytes.extend_from_slice(part);
+        let end = self.start + self.bytes.len() as u64;
+        let is_enough = self.bytes.len() >= WINDOW_BYTES || end >= self.read.end();
+        let is_whole = |place: &&Located| place.end() <= end;
+        let count = self.rest.iter().take_while(is_whole).count();
+        let (whole, rest) = self.rest.split_at(if is_enough { count } else { 0 });
+        self.rest = rest;
+        (whole, self.start, &self.bytes)
+    }
+
+    /// Gives up the bytes before the next frame.
+    fn shrink(&mut self) {
+        let next = self.rest.first().map_or(u64::MAX, |place| place.offset);
+        let done = next.saturating_sub(self.start).min(self.bytes.len() as u64);
+        self.bytes.drain(..done as usize);
+        self.start += done;
+    }
 }
 
 #[cfg(test)]
@@ -236,10 +288,45 @@ mod tests {
             for read in &reads {
                 let last = read.places.last().unwrap();
                 prop_assert_eq!(read.offset, read.places[0].offset);
-                prop_assert_eq!(read.end(), last.offset + u64::from(last.entry.stored_len));
+                prop_assert_eq!(read.end(), last.end());
             }
             let read: Vec<_> = reads.into_iter().flat_map(|read| read.places).collect();
             prop_assert_eq!(read, wanted);
+        }
+
+        #[test]
+        fn frames_are_handed_over_whole_however_they_come(
+            lengths in prop::collection::vec(0..400_000_u32, 1..40),
+            overlap in 0..3_u64,
+            parts in prop::collection::vec(1..1_500_000_usize, 1..8),
+        ) {
+            let (_, mut places) = pack(&lengths);
+            // An index may lie: frames then lie in one another.
+            for place in &mut places {
+                place.offset -= (place.offset - 32) / 10 * overlap;
+            }
+            let end = places.iter().map(Located::end).max().unwrap();
+            let bytes: Vec<u8> = (0..end).map(|n| (n * n % 251) as u8).collect();
+            let read = Read { offset: 32, len: end - 32, places: places.clone() };
+            let (mut window, mut most) = (Window::new(&read), 0);
+            let (mut rest, mut next) = (&bytes[32..], parts.iter().cycle());
+            let mut handed = Vec::new();
+            while !rest.is_empty() {
+                let (part, later) = rest.split_at(rest.len().min(*next.next().unwrap()));
+                let (whole, start, held) = window.grow(part);
+                most = most.max(held.len());
+                for place in whole {
+                    let frame = frame(place, start, held).unwrap();
+                    prop_assert_eq!(frame, &bytes[place.offset as usize..place.end() as usize]);
+                }
+                handed.extend_from_slice(whole);
+                window.shrink();
+                rest = later;
+            }
+            if end > 32 {
+                prop_assert_eq!(handed, places);
+            }
+            prop_assert!(overlap > 0 || most < WINDOW_BYTES + 1_500_000 + 400_000);
         }
     }
 }

@@ -7,10 +7,9 @@
 mod assemble;
 mod sources;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use rayon::prelude::*;
 
 use crate::hash::{BlobId, ObjectId, ObjectKind, TreeId};
 use crate::pack::Entry;
@@ -358,21 +357,18 @@ impl Fetch<'_> {
             let entries = read.places.iter().map(|place| &place.entry);
             let content = entries.filter(|entry| is_content(entry.id));
             let content = content.map(|entry| u64::from(entry.raw_len)).sum();
-            let bytes = self
-                .meter
-                .under_way(read.len, content, || self.sources.read(&read))?;
-            let take = |place: &Located| -> Result<Option<Located>> {
-                let Some(raw) = self.sources.decode(&read, place, bytes.as_deref()) else {
+            let take = |place: &Located, raw: Option<Cow<'_, [u8]>>| {
+                let Some(raw) = raw else {
                     return Ok(Some(*place));
                 };
                 keep(place.entry.id, &raw)?;
                 self.travelled.count(&place.entry);
                 Ok(None)
             };
-            let bad = read.places.par_iter().map(take);
-            let bad: Vec<_> = bad.collect::<Result<_>>()?;
-            Ok(bad.into_iter().flatten().collect::<Vec<_>>())
+            self.meter.under_way(read.len, content, || {
+                reads::each(self.link, self.sources.catalog(), &read, &take)
+            })
         })?;
-        Ok(bad.into_iter().flatten().collect())
+        Ok(bad.into_iter().flatten().flatten().collect())
     }
 }

@@ -3,14 +3,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use bytes::Bytes;
-
 use crate::hash::{ObjectId, PackId, RootsKey};
 
 use super::super::catalog::{Catalog, Located, may_hold_meta};
 use super::super::gc::log::Log;
 use super::super::link::Link;
-use super::super::reads::{self, Read};
 use super::super::snapshot::{PackRef, Roots, Snapshot};
 use super::super::{Result, Root, layout};
 
@@ -92,26 +89,6 @@ impl<'a> Sources<'a> {
             self.step()?;
         }
         Ok(())
-    }
-
-    /// Reads what a plan says; `None` if it is not there.
-    pub(super) fn read(&self, read: &Read) -> Result<Option<Bytes>> {
-        let bytes = reads::read(self.link, &self.catalog, read)?;
-        if bytes.is_none() {
-            let key = layout::pack(self.catalog.pack(&read.places[0]).id);
-            self.link.note_damage(&key, "it is not there");
-        }
-        Ok(bytes)
-    }
-
-    /// Takes an object out of what was read, if it is that object.
-    pub(super) fn decode(
-        &self,
-        read: &Read,
-        place: &Located,
-        bytes: Option<&[u8]>,
-    ) -> Option<Vec<u8>> {
-        reads::decode(self.link, &self.catalog, read, place, bytes)
     }
 
     fn step(&mut self) -> Result<()> {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::*;
 use crate::progress::{Interrupt, Silent};
 use crate::remote::tests::{Clone, Shared, noise, sample};
-use crate::remote::transport::{Listed, Transport, Writing};
+use crate::remote::transport::{Listed, Take, Transport, Writing};
 use crate::remote::{Address, Remote, Root, layout};
 
 const AT_ONCE: CollectOptions = CollectOptions {
@@ -321,9 +321,9 @@ impl Transport for Seat {
     fn get(&self, key: &str) -> Result<Option<Bytes>> {
         self.turns.take(self.agent, || self.shared.get(key))
     }
-    fn get_range(&self, key: &str, offset: u64, len: u64) -> Result<Option<Bytes>> {
+    fn stream(&self, key: &str, offset: u64, len: u64, take: &mut Take<'_>) -> Result<bool> {
         self.turns
-            .take(self.agent, || self.shared.get_range(key, offset, len))
+            .take(self.agent, || self.shared.stream(key, offset, len, take))
     }
     fn put(&self, key: &str, body: &Bytes) -> Result<()> {
         self.turns.take(self.agent, || self.shared.put(key, body))

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ::bytes::Bytes;
 
-use super::transport::{Listed, Memory, Writing};
+use super::transport::{Listed, Memory, Take, Writing};
 use super::*;
 use crate::hash::{Digest, ObjectKind};
 use crate::progress::Silent;
@@ -247,8 +247,8 @@ impl Transport for Shared {
     fn get(&self, key: &str) -> Result<Option<Bytes>> {
         self.request().get(key)
     }
-    fn get_range(&self, key: &str, offset: u64, len: u64) -> Result<Option<Bytes>> {
-        self.request().get_range(key, offset, len)
+    fn stream(&self, key: &str, offset: u64, len: u64, take: &mut Take<'_>) -> Result<bool> {
+        self.request().stream(key, offset, len, take)
     }
     fn put(&self, key: &str, body: &Bytes) -> Result<()> {
         self.request().put(key, body)

@@ -3,19 +3,22 @@
 //! An object is a file whose path below the directory is its key. It is written under `tmp/`
 //! of the remote, flushed, and then given its name, so that nobody ever sees a part of one.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
 use super::{
-    Listed, MAX_OBJECT_BYTES, Transport, Writing, check_key, check_prefix, is_name, is_reserved,
-    too_large, too_short, unknown_scheme,
+    Listed, MAX_OBJECT_BYTES, Take, Transport, Writing, check_key, check_prefix, is_name,
+    is_reserved, too_large, too_short, unknown_scheme,
 };
 use crate::fs::{self, Context, TempFile};
 use crate::remote::{Address, Error, Result};
+
+/// So much of a file is read at once.
+const PART_BYTES: u64 = 1 << 20;
 
 /// A remote in a directory.
 #[derive(Debug)]
@@ -135,28 +138,34 @@ impl Transport for Directory {
         }
     }
 
-    fn get_range(&self, key: &str, offset: u64, len: u64) -> Result<Option<Bytes>> {
+    fn stream(&self, key: &str, offset: u64, len: u64, take: &mut Take<'_>) -> Result<bool> {
         let path = self.path(key)?;
         let Some(size) = self.size(&path)? else {
-            return Ok(None);
+            return Ok(false);
         };
         let end = offset.checked_add(len).filter(|end| *end <= size);
         if end.is_none() || len > MAX_OBJECT_BYTES {
             return Err(too_short(&self.remote, key, size, offset, len));
         }
-        let mut file = match fs::open(&path) {
+        let file = match fs::open(&path) {
             // A collection took it away just now.
-            Err(error) if fs::is_missing(&error.source) => return Ok(None),
+            Err(error) if fs::is_missing(&error.source) => return Ok(false),
             opened => opened?,
         };
-        let mut bytes = Vec::new();
-        file.seek(SeekFrom::Start(offset))
-            .and_then(|_| file.take(len).read_to_end(&mut bytes))
-            .context("read", &path)?;
-        if bytes.len() as u64 != len {
-            return Err(too_short(&self.remote, key, size, offset, len));
+        let mut buffer = vec![0; PART_BYTES.min(len) as usize];
+        let mut left = len;
+        while left > 0 {
+            let part = &mut buffer[..PART_BYTES.min(left) as usize];
+            match file.read_exact_at(part, offset + len - left) {
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                    return Err(too_short(&self.remote, key, size, offset, len));
+                }
+                read => read.context("read", &path)?,
+            }
+            left -= part.len() as u64;
+            take(part)?;
         }
-        Ok(Some(Bytes::from(bytes)))
+        Ok(true)
     }
 
     fn put(&self, key: &str, body: &Bytes) -> Result<()> {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::{Listed, Transport, Writing, check_key, check_prefix, too_short};
+use super::{Listed, Take, Transport, Writing, check_key, check_prefix, too_short};
 use crate::fs;
 use crate::remote::Result;
 
@@ -61,15 +61,15 @@ impl Transport for Memory {
         Ok(self.objects().get(key).map(|stored| stored.bytes.clone()))
     }
 
-    fn get_range(&self, key: &str, offset: u64, len: u64) -> Result<Option<Bytes>> {
+    fn stream(&self, key: &str, offset: u64, len: u64, take: &mut Take<'_>) -> Result<bool> {
         let Some(object) = self.get(key)? else {
-            return Ok(None);
+            return Ok(false);
         };
         let size = object.len() as u64;
-        match offset.checked_add(len) {
-            Some(end) if end <= size => Ok(Some(object.slice(offset as usize..end as usize))),
-            _ => Err(too_short(REMOTE, key, size, offset, len)),
-        }
+        let end = offset.checked_add(len).filter(|end| *end <= size);
+        let end = end.ok_or_else(|| too_short(REMOTE, key, size, offset, len))?;
+        take(&object[offset as usize..end as usize])?;
+        Ok(true)
     }
 
     fn put(&self, key: &str, body: &Bytes) -> Result<()> {

@@ -10,6 +10,7 @@ mod directory;
 mod driver;
 mod failure;
 mod http;
+mod incoming;
 mod issuers;
 #[cfg(test)]
 mod memory;
@@ -33,6 +34,9 @@ pub use ssh::Ssh;
 /// refused before memory is taken for it.
 pub const MAX_OBJECT_BYTES: u64 = 256 << 20;
 
+/// Takes more of what is read. An error ends the reading.
+pub type Take<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
+
 /// A flat store of named, immutable byte strings.
 ///
 /// Keys are `/`-separated names of `A-Z a-z 0-9 . _ -`; no name is empty, `.` or `..`, and the
@@ -44,9 +48,19 @@ pub trait Transport: Send + Sync {
     /// Reads an object; `None` if there is none.
     fn get(&self, key: &str) -> Result<Option<Bytes>>;
 
-    /// Reads exactly `len` bytes from `offset` on; `None` if there is no such object, and
-    /// [`Error::Damaged`] if it has not that many bytes.
-    fn get_range(&self, key: &str, offset: u64, len: u64) -> Result<Option<Bytes>>;
+    /// Hands over exactly `len` bytes from `offset` on, in order and as they come; says whether there
+    /// is such an object. [`Error::Damaged`] if it has not that many bytes.
+    fn stream(&self, key: &str, offset: u64, len: u64, take: &mut Take<'_>) -> Result<bool>;
+
+    /// Reads a range whole; `None` if there is no such object.
+    fn get_range(&self, key: &str, offset: u64, len: u64) -> Result<Option<Bytes>> {
+        let mut bytes = Vec::new();
+        let is_there = self.stream(key, offset, len, &mut |part| {
+            bytes.extend_from_slice(part);
+            Ok(())
+        })?;
+        Ok(is_there.then(|| bytes.into()))
+    }
 
     /// Writes an object whole, replacing one that is there.
     fn put(&self, key: &str, body: &Bytes) -> Result<()>;

@@ -79,6 +79,11 @@ fn nothing_can_be_read(transport: &dyn Transport) {
     assert_eq!(transport.get("none").unwrap(), None);
     assert_eq!(transport.get("none/at/all").unwrap(), None);
     assert_eq!(transport.get_range("none", 0, 1).unwrap(), None);
+    assert!(
+        !transport
+            .stream("none", 0, 1, &mut |_| panic!("nothing"))
+            .unwrap()
+    );
     assert_eq!(transport.get_range("none", 0, 0).unwrap(), None);
     assert_eq!(transport.head("none").unwrap(), None);
 }
@@ -112,6 +117,20 @@ fn a_large_body_arrives(transport: &dyn Transport) {
     assert_eq!(transport.get("large/a").unwrap().unwrap(), content);
     transport.put("large/b", &content).unwrap();
     assert_eq!(transport.head("large/b").unwrap(), Some(3_000_000));
+    let mut came = Vec::new();
+    let is_there = transport.stream("large/a", 7, 2_999_990, &mut |part| {
+        came.extend_from_slice(part);
+        Ok(())
+    });
+    assert!(is_there.unwrap());
+    assert!(came == content[7..2_999_997]);
+    let mut times = 0;
+    let refused = transport.stream("large/a", 0, 3_000_000, &mut |_| {
+        times += 1;
+        Err(Error::Interrupted)
+    });
+    assert!(matches!(refused, Err(Error::Interrupted)), "{refused:?}");
+    assert_eq!(times, 1, "who takes no more is asked no more");
 }
 
 /// What one writes, another (or the same) reads in parts.

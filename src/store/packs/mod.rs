@@ -142,7 +142,7 @@ impl Packs {
             };
             let bytes = read_range(&self.root, pack, &file, row.offset.into(), row.stored_len)?;
             match pack::unpack(id, row.codec, row.raw_len, &bytes) {
-                Ok(raw) => return Ok(Held::Whole(raw)),
+                Ok(raw) => return Ok(Held::Whole(raw.into_owned())),
                 Err(_) => {
                     held = Held::Damaged(id.kind.hash(&bytes).unwrap_or(id.digest));
                     dir::quarantine_frame(&self.root, id, pack, row.offset, &bytes);

@@ -26,10 +26,11 @@ use object_store::{
 use super::credentials::Identity;
 use super::driver::Driver;
 use super::failure::{Failure, Kind, Status, or_absent, root_cause};
+use super::incoming::Incoming;
 use super::wire::{STALL, Wire};
 use super::{
-    Listed, MAX_OBJECT_BYTES, Traffic, Transport, Writing, check_key, check_prefix, too_large,
-    too_short,
+    Listed, MAX_OBJECT_BYTES, Take, Traffic, Transport, Writing, check_key, check_prefix,
+    too_large, too_short,
 };
 use crate::fs;
 use crate::remote::{Address, Error, Result};
@@ -415,24 +416,25 @@ impl Transport for Bucket {
         }
     }
 
-    fn get_range(&self, key: &str, offset: u64, len: u64) -> Result<Option<Bytes>> {
+    fn stream(&self, key: &str, offset: u64, len: u64, take: &mut Take<'_>) -> Result<bool> {
         let location = self.location(key)?;
-        let within = |whole: u64| offset.checked_add(len).is_some_and(|end| end <= whole);
-        if len > 0 && len <= MAX_OBJECT_BYTES && within(u64::MAX) {
-            match self.read(&location, &range_options(offset, len)) {
-                Ok(Part {
-                    bytes: Some(bytes), ..
-                }) if bytes.len() as u64 == len => return Ok(Some(bytes)),
-                Err(failure) if failure.kind() == Some(Kind::NoObject) => return Ok(None),
+        if let Some(incoming) = Incoming::new(offset, len, take) {
+            let answer = self.ask(&async |client| incoming.follow(client, &location).await);
+            match (incoming.finish()?, answer) {
+                (true, _) => return Ok(true),
+                (false, Err(failure)) if failure.kind() == Some(Kind::NoObject) => {
+                    return Ok(false);
+                }
                 // Services differ in what they say of a range that ends beyond the object.
-                Ok(_) | Err(Failure::Other(_)) => {}
-                Err(failure) if failure.kind() == Some(Kind::Unknown) => {}
-                Err(failure) => return Err(self.refuse(failure)),
+                (false, Ok(()) | Err(Failure::Other(_))) => {}
+                (false, Err(failure)) if failure.kind() == Some(Kind::Unknown) => {}
+                (false, Err(failure)) => return Err(self.refuse(failure)),
             }
         }
+        let within = |whole: u64| offset.checked_add(len).is_some_and(|end| end <= whole);
         match self.head(key)? {
-            None => Ok(None),
-            Some(whole) if within(whole) && len == 0 => Ok(Some(Bytes::new())),
+            None => Ok(false),
+            Some(whole) if within(whole) && len == 0 => Ok(true),
             Some(whole) if within(whole) => Err(self.protocol(format!(
                 "{} does not send a part of `{key}`",
                 self.endpoint()

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use self::packet::Attributes;
 use self::session::{Answer, Failure, Session};
 use super::{
-    Listed, MAX_OBJECT_BYTES, Traffic, Transport, Writing, check_key, check_prefix, is_name,
+    Listed, MAX_OBJECT_BYTES, Take, Traffic, Transport, Writing, check_key, check_prefix, is_name,
     is_reserved, too_large, too_short,
 };
 use crate::fs;
@@ -254,20 +254,21 @@ impl Transport for Ssh {
         }
     }
 
-    fn get_range(&self, key: &str, offset: u64, len: u64) -> Result<Option<Bytes>> {
+    fn stream(&self, key: &str, offset: u64, len: u64, take: &mut Take<'_>) -> Result<bool> {
         let path = self.path(key)?;
         let Some(size) = self.size(&path)? else {
-            return Ok(None);
+            return Ok(false);
         };
         let end = offset.checked_add(len).filter(|end| *end <= size);
         if end.is_none() || len > MAX_OBJECT_BYTES {
             return Err(too_short(&self.remote, key, size, offset, len));
         }
         match self.read(&path, offset, len)? {
+            None => Ok(false),
             Some(bytes) if bytes.len() as u64 != len => {
                 Err(too_short(&self.remote, key, size, offset, len))
             }
-            read => Ok(read.map(Bytes::from)),
+            Some(bytes) => take(&bytes).map(|()| true),
         }
     }
 
