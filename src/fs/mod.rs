@@ -10,6 +10,7 @@ mod dir;
 mod fail;
 mod file;
 mod flush;
+mod flusher;
 mod group;
 mod guard;
 mod link;
@@ -30,6 +31,7 @@ pub use file::{
     set_read_only, symlink, sync_dir, sync_file, write_new,
 };
 pub use flush::{Durability, FLUSHES_ALL_AT_ONCE, sync_file_system};
+pub use flusher::Flusher;
 pub use group::{create_dir_inheriting, create_dir_with_mode, is_for_group, set_mode};
 pub use guard::{Holder, LockGuard, SharedGuard};
 pub use link::{LinkKind, hard_link, is_same_file, try_symlink};

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::{Error, Result, Store, TEMP, pieces};
-use crate::fs::{self, Context, LinkKind, TempFile};
+use crate::fs::{self, Context, Flusher, LinkKind, TempFile};
 use crate::hash::{BlobId, Digest, ObjectId, ObjectKind};
 
 /// Files up to this size pass through memory, so that one that is already stored costs no write.
@@ -64,6 +64,12 @@ impl Store {
     pub fn resume(&self, id: BlobId) -> Result<(TempFile, bool)> {
         let resumed = TempFile::resume_in(&self.root.join(TEMP), &id.0.to_hex());
         resumed.map_err(|error| self.denied(error))
+    }
+
+    /// Flushes such files while they are written, unless nothing is to be flushed.
+    pub fn flusher<'a>(&self, temps: impl Iterator<Item = &'a TempFile>) -> Result<Flusher> {
+        let flushes = self.unflushed.is_wanted();
+        Ok(Flusher::new(temps.filter(|_| flushes))?)
     }
 
     /// The bytes on the disk of such objects that [`Store::resume`] has begun.

@@ -32,6 +32,14 @@ struct Attempt {
     is_broken: bool,
 }
 
+impl Attempt {
+    /// Whether it is worth flushing before it is whole.
+    fn is_large(&self) -> bool {
+        const LARGE: u64 = 64 << 20;
+        self.root.segments.iter().map(|(_, len)| len).sum::<u64>() >= LARGE
+    }
+}
+
 /// A segment of a recipe, and the part of the file that it covers.
 #[derive(Clone, Copy)]
 struct Part {
@@ -80,8 +88,13 @@ impl Fetch<'_> {
             .zip(&attempts)
             .flat_map(|(number, attempt)| parts_of(number, &attempt.root))
             .collect();
-        let mut parts = parts.chunks(AT_ONCE);
-        let followed = parts.try_for_each(|some| self.follow(some, &mut attempts));
+        let large = attempts.iter().filter(|attempt| attempt.is_large());
+        let flusher = self.store.flusher(large.map(|attempt| &attempt.temp))?;
+        let followed = flusher.during(|| {
+            let mut parts = parts.chunks(AT_ONCE);
+            parts.try_for_each(|some| self.follow(some, &mut attempts))
+        });
+        let followed = followed.map_err(Error::from).flatten();
         // A disk that takes no more gets its room back; after all else one can go on from here.
         let is_disk = matches!(followed, Err(Error::Fs(_)));
         for attempt in &mut attempts {
