@@ -258,6 +258,34 @@ fn a_remote_that_fails_does_not_keep_others_from_what_is_theirs() {
 }
 
 #[test]
+fn what_other_remotes_have_comes_before_a_failure_is_told() {
+    let sandbox = two_remotes();
+    sandbox.ok("push");
+    let clone = sandbox.clone_to("clone");
+    std::fs::rename(sandbox.root().join("store"), sandbox.root().join("aside")).unwrap();
+    std::fs::create_dir(sandbox.root().join("store")).unwrap();
+    std::fs::write(sandbox.root().join("store/format.json"), "nonsense").unwrap();
+    insta::assert_snapshot!(clone.esker("pull"), @"
+    exit: 3
+    --- stderr
+    error[E0506]: object `format.json` of remote `store` is damaged: expected ident at line 1 column 2
+      nothing of it was taken for data
+
+    hint: push again from a clone that has the data
+    ");
+    assert_eq!(clone.files().get("data/photos/a.bin"), None);
+    std::fs::remove_dir_all(sandbox.root().join("store")).unwrap();
+    std::fs::rename(sandbox.root().join("aside"), sandbox.root().join("store")).unwrap();
+    insta::assert_snapshot!(clone.esker("pull"), @"
+    exit: 0
+    --- stderr
+    Pulled 3 files from `store`: 48 B as 759 B
+    Switched 5 paths (data/photos, data/raw.txt, eval, model, prepared.txt): 5 files written, 97.8 KiB
+    ");
+    assert_eq!(clone.files(), sandbox.files("project"));
+}
+
+#[test]
 fn git_sends_nothing_while_one_remote_of_several_lacks_its_data() {
     let sandbox = two_remotes();
     sandbox.sh("git init --quiet --bare ../origin.git && git remote add origin ../origin.git");

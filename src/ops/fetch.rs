@@ -156,7 +156,8 @@ fn chosen(site: &Site<'_>, lock: &Lock, selection: &Selection) -> Result<Vec<Roo
 }
 
 /// Brings what some roots need and the store lacks, as far as it is selected, each from its remote;
-/// they stand in these locks.
+/// they stand in these locks. A remote that fails does not keep the others from what they have; its
+/// error is told then, or that of the first of several.
 pub(super) fn bring(
     site: &Site<'_>,
     routes: &Routes,
@@ -168,13 +169,22 @@ pub(super) fn bring(
     if !options.dry_run {
         site.prepare_store()?;
     }
-    let mut reports = Vec::new();
+    let (mut reports, mut failure) = (Vec::new(), None);
     for destination in routes.destinations(site, options.remote.as_deref(), roots)? {
-        reports.push(bring_from(site, &destination, wanted, locks, options)?);
+        match bring_from(site, &destination, wanted, locks, options) {
+            Ok(report) => reports.push(report),
+            Err(error) => {
+                site.check_interrupt()?;
+                failure.get_or_insert(error);
+            }
+        }
     }
     if !options.dry_run {
         site.store.flush()?;
         site.tend_store();
+    }
+    if let Some(error) = failure {
+        return Err(error);
     }
     if selection.includes() && reports.iter().all(|report| report.unmatched) {
         return Err(Error::NothingMatches(options.include.join(" ")));
