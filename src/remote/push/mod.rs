@@ -87,7 +87,7 @@ pub(super) fn push(
             }
             None => Survey::default(),
         };
-        let (_, plan) = survey::plan(&task, survey)?;
+        let (_, plan) = survey::plan(&task, survey, &log)?;
         return Ok(report(&task, &plan, &missing_of(&task, &plan)));
     }
     link.prepare_writes(options.memory)?;
@@ -104,7 +104,7 @@ pub(super) fn push(
             (spool, Survey::default())
         }
     };
-    let mut published = publish(&task, &spool, survey::plan(&task, survey)?, &log)?;
+    let mut published = publish(&task, &spool, survey::plan(&task, survey, &log)?, &log)?;
     let mut mended = 0;
     // A snapshot that was written before this look is seen by every sweep that begins after.
     while !holds(link, &mut log, &published.relied)? {
@@ -163,7 +163,7 @@ pub fn stop_validating() {
 /// Publishes again without the packs that are condemned. What the store lacks is brought while it
 /// can still be read.
 fn mend(task: &Task<'_>, spool: &Spool, log: &Log, before: Published) -> Result<Published> {
-    let mut planned = survey::plan(task, Survey::take_all(task, spool, log)?)?;
+    let mut planned = survey::plan(task, Survey::take_all(task, spool, log)?, log)?;
     if !planned.1.missing.is_empty() {
         let roots = task
             .wanted
@@ -176,7 +176,7 @@ fn mend(task: &Task<'_>, spool: &Spool, log: &Log, before: Published) -> Result<
             &FetchOptions::default(),
             task.progress,
         )?;
-        planned = survey::plan(task, Survey::take_all(task, spool, log)?)?;
+        planned = survey::plan(task, Survey::take_all(task, spool, log)?, log)?;
     }
     let mut published = publish(task, spool, planned, log)?;
     // What is only sent once more is not new.

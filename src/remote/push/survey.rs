@@ -1,16 +1,17 @@
 //! What the remote holds already, as far as a push needs to know.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::fs;
 use crate::hash::{PackId, RootsKey, SnapshotId};
 use crate::pack::PackKind;
 
-use super::super::Result;
 use super::super::catalog::Catalog;
 use super::super::gc::log::Log;
+use super::super::reads::cost;
 use super::super::segment::PackEntries;
 use super::super::snapshot::{PackRef, Roots, Snapshot};
+use super::super::{Result, Root};
 use super::Task;
 use super::plan::Plan;
 use super::spool::Spool;
@@ -43,6 +44,8 @@ pub(super) struct Survey {
     pub(super) unindexed: Vec<PackEntries>,
     packs: HashMap<PackId, u64>,
     read_segments: bool,
+    /// Older locks that were not asked for.
+    older: Vec<RootsKey>,
 }
 
 impl Survey {
@@ -51,25 +54,53 @@ impl Survey {
         let link = task.link;
         let mut packs = link.packs()?;
         packs.retain(|pack, _| !log.condemns(*pack) && !task.options.distrusted.contains(pack));
-        let there = |id: PackId, size: u64| packs.get(&id) == Some(&size);
-        let mut bases = link.snapshots_of(keys(task), log)?;
-        bases.retain(|base| base.packs.iter().all(|pack| there(pack.id, pack.size)));
         let mut unindexed = spool.notes()?;
-        unindexed.retain(|pack| there(pack.id, pack.size));
+        unindexed.retain(|pack| packs.get(&pack.id) == Some(&pack.size));
         let mut held = Catalog::default();
         held.extend(unindexed.iter().cloned());
+        let (wanted, older) = keys(task);
         let mut survey = Self {
-            recent: recent(task, &bases),
-            read_segments: false,
-            bases,
             held,
             unindexed,
             packs,
+            older,
+            ..Self::default()
         };
+        survey.ask_for(task, wanted, log)?;
+        survey.recent = recent(task, &survey.bases);
+        survey.find_base(task, log)?;
         if survey.bases.is_empty() {
             survey.read_segments(task)?;
         }
         Ok(survey)
+    }
+
+    /// Asks for older locks, the newest alone at first, until one of them was pushed.
+    fn find_base(&mut self, task: &Task<'_>, log: &Log) -> Result<()> {
+        let mut count = 1;
+        while self.bases.is_empty() && !self.older.is_empty() {
+            let rest = self.older.split_off(count.min(self.older.len()));
+            let some = std::mem::replace(&mut self.older, rest);
+            self.ask_for(task, some, log)?;
+            count *= 4;
+        }
+        Ok(())
+    }
+
+    /// Takes the snapshots of these keys as bases, if all their packs are there.
+    fn ask_for(&mut self, task: &Task<'_>, keys: Vec<RootsKey>, log: &Log) -> Result<()> {
+        let mut found = task.link.snapshots_of(keys, log)?;
+        let there = |pack: &PackRef| self.packs.get(&pack.id) == Some(&pack.size);
+        found.retain(|base| base.packs.iter().all(there));
+        self.bases.extend(found);
+        Ok(())
+    }
+
+    /// Whether what the other older locks may hold of a plan's content is worth asking for them.
+    fn is_worth_asking(&self, plan: &Plan) -> bool {
+        // Their names, and what they say.
+        let requests = self.older.iter().flat_map(|_| [0, 0]);
+        !self.older.is_empty() && (!plan.missing.is_empty() || plan.bytes > cost(requests))
     }
 
     /// The same, and every object that is there one by one.
@@ -101,8 +132,13 @@ impl Survey {
 
 /// Plans, and learns more of the remote where the plan needs it. A large file that changed is
 /// looked up chunk by chunk, for which the indexes of the bases' packs are read.
-pub(super) fn plan(task: &Task<'_>, mut survey: Survey) -> Result<(Survey, Plan)> {
+pub(super) fn plan(task: &Task<'_>, mut survey: Survey, log: &Log) -> Result<(Survey, Plan)> {
     let mut plan = Plan::make(task, &survey.bases, &survey.held)?;
+    if survey.is_worth_asking(&plan) {
+        let older = std::mem::take(&mut survey.older);
+        survey.ask_for(task, older, log)?;
+        plan = Plan::make(task, &survey.bases, &survey.held)?;
+    }
     let is_used = !survey.packs.is_empty();
     if is_used && !plan.missing.is_empty() && !survey.read_segments {
         survey.read_segments(task)?;
@@ -152,13 +188,14 @@ fn fold(task: &Task<'_>, survey: &Survey, plan: &Plan) -> Result<Option<(Survey,
     Ok(Some((folded, again)))
 }
 
-/// The keys of the wanted locks, then of those that may serve as bases.
-fn keys(task: &Task<'_>) -> Vec<RootsKey> {
-    let wanted = task.wanted.iter().map(|lock| &lock.roots);
+/// The keys of the wanted locks, and of those that may serve as bases.
+fn keys(task: &Task<'_>) -> (Vec<RootsKey>, Vec<RootsKey>) {
+    let mut seen = HashSet::new();
+    let mut new = |roots: &[Root]| Some(Roots::new(roots).key()).filter(|key| seen.insert(*key));
+    let wanted = task.wanted.iter().filter_map(|lock| new(&lock.roots));
+    let wanted: Vec<RootsKey> = wanted.collect();
     let bases = task.options.bases.iter().take(MAX_BASES);
-    let mut seen = BTreeMap::new();
-    let keys = wanted.chain(bases).map(|roots| Roots::new(roots).key());
-    keys.filter(|key| seen.insert(*key, ()).is_none()).collect()
+    (wanted, bases.filter_map(|roots| new(roots)).collect())
 }
 
 /// A snapshot goes when nobody remembers its commit any more, so it stands in for those of the same

@@ -436,6 +436,34 @@ fn a_plan_writes_nothing() {
     assert_eq!(planned, Pushed::default());
 }
 
+/// Of many older locks, one is enough where little is new; where much is, all are asked for.
+#[test]
+fn older_locks_are_asked_for_as_far_as_it_pays() {
+    let here = Clone::new();
+    let remote = Shared::default();
+    let mut bases: Vec<Vec<Root>> = Vec::new();
+    let mut push = |roots: Vec<Root>| {
+        remote.count_requests();
+        let pushed = here.push_with(&remote.remote(), &[&roots], &bases, false);
+        bases.insert(0, roots);
+        (pushed.unwrap(), remote.count_requests())
+    };
+    for number in 0..20 {
+        let (_, requests) = push(vec![here.file("small", &noise(number, 100))]);
+        assert!(requests <= 12, "{requests} for {number}");
+    }
+    let large = noise(100, 90_000_000);
+    push(vec![here.file("large", &large)]);
+    for number in 20..24 {
+        push(vec![here.file("small", &noise(number, 100))]);
+    }
+    // Back to what an older one had.
+    let small = here.file("small", &noise(30, 100));
+    let (pushed, requests) = push(vec![here.file("large", &large), small]);
+    assert!(pushed.sent_bytes < 10_000, "{pushed:?}");
+    assert!(requests > 30, "{requests}");
+}
+
 #[test]
 fn lists_of_packs_stay_short() {
     let (here, there) = (Clone::new(), Clone::new());
