@@ -14,6 +14,7 @@ check_only() {
     local row rows=$ROWS
     [ "$mode" != pipelines ] || rows=$PIPELINE_ROWS
     [ "$mode" != chunks ] || rows=$HISTORIES
+    [ "$mode" != remotes ] || rows=$REMOTE_ROWS
     for row in ${only//,/ }; do
         [[ " $rows " == *" $row "* ]] || fail "no row \`$row\`; there are: $rows"
     done

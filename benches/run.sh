@@ -7,6 +7,7 @@
 #   benches/run.sh threshold [OPTIONS]  files of 1 to 128 KiB, in packs against each by itself
 #   benches/run.sh chunks [OPTIONS]     bytes sent of large files that change, against restic and the ideal
 #   benches/run.sh memory [OPTIONS]     the peak of add, push and pull of much data
+#   benches/run.sh remotes [OPTIONS]    push and pull, against s5cmd, rclone, cp and DVC
 #
 #   --files N     files to make; in `scale` the last step     (100000; scale: 1000000; threshold: 5000; memory: 200000)
 #   --size BYTES  the size of each of them                    (4096)
@@ -15,6 +16,7 @@
 #   --rounds R    how often each pair is measured             (7; scale and threshold: 3)
 #   --only A,B    of `data` only: start take-in status one-new put-back big
 #                 of `pipelines` only: start nothing run restore parallel check
+#                 of `remotes` only: small again pull big edit directory
 #                 of `chunks` only: csv parquet parquet_cdc model log tar
 #   --mib MIB     of `chunks`: the size of the first version of each history  (200)
 #   --no-dvc      without DVC, the slowest of the peers
@@ -49,6 +51,8 @@ usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 . "$here/chunks.bash"
 # shellcheck source=benches/memory.bash
 . "$here/memory.bash"
+# shellcheck source=benches/remotes.bash
+. "$here/remotes.bash"
 
 # number OPTION VALUE: a whole number above zero, or the end.
 number() {
@@ -102,7 +106,9 @@ enter_work() {
 # Nobody's settings, and nobody's cache, decide what is measured.
 isolate() {
     local name
-    for name in $(compgen -e | grep -E '^(ESKER|GIT|DVC)_' || true); do unset "$name"; done
+    for name in $(compgen -e | grep -E '^(ESKER|GIT|DVC|AWS|S3|RCLONE)_' | grep -vx ESKER_TEST_VENV || true); do
+        unset "$name"
+    done
     export HOME=$work/home XDG_CONFIG_HOME=$work/home XDG_CACHE_HOME=$work/home
     export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=$work/home/gitconfig LC_ALL=C
     export DVC_NO_ANALYTICS=1 DVC_SITE_CACHE_DIR=$work/home/dvc DVC_GLOBAL_CONFIG_DIR=$work/home
@@ -117,7 +123,7 @@ isolate() {
 
 mode=${1:-}
 case $mode in
-    data | pipelines | scale | threshold | chunks | memory) shift ;;
+    data | pipelines | scale | threshold | chunks | memory | remotes) shift ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
 esac

@@ -232,10 +232,59 @@ sleepers_fresh() {
 
 # clone_without_data FROM TO
 clone_without_data() {
+    [ ! -d server ] || pulled_gone
     rm -rf "$2"
     git clone -q "$1" "$2"
     settle
     warm "$2"
+}
+
+# server_fresh: an empty server of S3, and how to reach it in server.env. One object goes there first, so
+# that nobody pays for what the server makes for its first.
+server_fresh() {
+    "$SERVER" start server >&2
+    {
+        cat server/env
+        # shellcheck disable=SC2016 # they are for who reads it
+        printf 'export AWS_ACCESS_KEY_ID=$ESKER_TEST_S3_KEY_ID AWS_SECRET_ACCESS_KEY=$ESKER_TEST_S3_SECRET\n'
+        sed -n 's/^export ESKER_TEST_S3=\(.*\)/export AWS_ENDPOINT_URL=\1 S3_ENDPOINT_URL=\1 RCLONE_S3_ENDPOINT=\1/p' server/env
+    } >server.env
+    # shellcheck source=/dev/null
+    . ./server.env
+    s5cmd --log error cp home/gitconfig s3://esk/first
+}
+
+# nothing_pushed DIR: the server is empty, and what is to be sent from DIR is in the cache.
+nothing_pushed() {
+    server_fresh
+    settle
+    warm "$1/data" "$1/.git"
+    [ "$1" != dvc ] || warm dvc/.dvc/cache
+}
+
+# nothing_sent DIR: the same for the directories.
+nothing_sent() {
+    aside directory dvc-directory
+    settle
+    warm "$1/data" "$1/.git"
+    [ "$1" != dvc ] || warm dvc/.dvc/cache
+}
+
+# pulled_gone: nobody has pulled, and what the server has is in the cache.
+pulled_gone() {
+    rm -rf clone copy
+    settle
+    warm server/data
+}
+
+dvc_pulled_gone() {
+    pulled_gone
+    rm -rf dvc/data dvc/.dvc/cache home/dvc
+}
+
+# edited FILE MIB: one MiB there is another one.
+edited() {
+    head -c 1048576 /dev/urandom | dd of="$1" bs=1M seek="$2" conv=notrunc status=none
 }
 
 # Whether a copy may share its blocks with the original here.

