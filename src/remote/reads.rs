@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use rayon::prelude::*;
-
 use crate::pack::decode_frame;
 
 use super::catalog::{Catalog, Located};
@@ -17,10 +15,8 @@ const MAX_GAP: u64 = 1 << 20;
 const MAX_RANGE: u64 = 16 << 20;
 /// When so many hundredths of a pack are needed, it is read whole.
 const WHOLE_PERCENT: u64 = 60;
-/// How much may be in memory at once where a service sends all before any of it can be taken.
-const MAX_IN_FLIGHT: u64 = 256 << 20;
-/// Frames are handed over when so many bytes have come, or the last.
-const WINDOW_BYTES: usize = 4 << 20;
+/// So many reads are under way at once at most, whatever is asked for: each may hold a frame in memory.
+const MAX_AT_ONCE: usize = 32;
 /// About how much is read at once by those who look at much of a remote.
 const BATCH_BYTES: u64 = 32 << 20;
 
@@ -109,16 +105,13 @@ pub(super) fn plan(catalog: &Catalog, places: Vec<Located>) -> Vec<Read> {
     reads
 }
 
-/// Does work to every read, as many at once as memory allows.
+/// Does work to every read, several at once.
 pub(super) fn map<R: Send>(
     link: &Link<'_>,
     reads: Vec<Read>,
     work: impl Fn(Read) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
-    let longest = reads.iter().map(|read| read.len).max().unwrap_or(0).max(1);
-    let fitting = usize::try_from(MAX_IN_FLIGHT / longest).unwrap_or(usize::MAX);
-    let jobs = link.jobs.min(fitting.max(1));
-    parallel::map(reads, jobs, link.interrupt, work)
+    parallel::map(reads, link.jobs.min(MAX_AT_ONCE), link.interrupt, work)
 }
 
 /// Reads all of these places, in any order; one that does not hold what it should yields nothing.
@@ -136,35 +129,35 @@ pub(super) fn all(
     Ok(found.into_iter().flatten().collect())
 }
 
-/// Reads what a plan says, and hands over each object while more comes, in any order; nothing for a
-/// place that does not hold what it should. What was not handed over yet is all that memory holds.
-pub(super) fn each<R: Send>(
+/// Reads what a plan says, and hands over each object as soon as it has come; nothing for a place that
+/// does not hold what it should.
+pub(super) fn each<R>(
     link: &Link<'_>,
     catalog: &Catalog,
     read: &Read,
-    take: &(impl Fn(&Located, Option<Cow<'_, [u8]>>) -> Result<R> + Sync),
+    take: &impl Fn(&Located, Option<Cow<'_, [u8]>>) -> Result<R>,
 ) -> Result<Vec<R>> {
     let key = layout::pack(catalog.pack(&read.places[0]).id);
     let mut window = Window::new(read);
     let mut taken = Vec::with_capacity(read.places.len());
     let whole = link.stream(&key, (read.offset, read.len), &mut |part| {
         let (places, start, bytes) = window.grow(part);
-        let handed = places.par_iter().map(|place| {
+        for place in places {
             let frame = frame(place, start, bytes);
             let raw = frame.map(|frame| decode_frame(&place.entry, frame));
             let raw = raw.transpose().unwrap_or_else(|error| {
                 link.note_damage(&key, &error.to_string());
                 None
             });
-            take(place, raw)
-        });
-        taken.extend(handed.collect::<Result<Vec<R>>>()?);
+            taken.push(take(place, raw)?);
+        }
         window.shrink();
         Ok(())
     })?;
     if !whole {
-        let lost = window.rest.iter().map(|place| take(place, None));
-        taken.extend(lost.collect::<Result<Vec<R>>>()?);
+        for place in window.rest {
+            taken.push(take(place, None)?);
+        }
     }
     Ok(taken)
 }
@@ -177,7 +170,6 @@ fn frame<'a>(place: &Located, start: u64, bytes: &'a [u8]) -> Option<&'a [u8]> {
 
 /// What has come of a read, from the first frame on that was not whole yet.
 struct Window<'a> {
-    read: &'a Read,
     /// Where in the pack the bytes begin.
     start: u64,
     bytes: Vec<u8>,
@@ -188,22 +180,19 @@ struct Window<'a> {
 impl<'a> Window<'a> {
     fn new(read: &'a Read) -> Self {
         Self {
-            read,
             start: read.offset,
             bytes: Vec::new(),
             rest: &read.places,
         }
     }
 
-    /// Takes in more; yields the frames that are whole, once there are enough of them to be worth
-    /// several cores, and the bytes that they are in.
+    /// Takes in more; yields the frames that are whole now, and the bytes that they are in.
     fn grow(&mut self, part: &[u8]) -> (&'a [Located], u64, &[u8]) {
         self.bytes.extend_from_slice(part);
         let end = self.start + self.bytes.len() as u64;
-        let is_enough = self.bytes.len() >= WINDOW_BYTES || end >= self.read.end();
         let is_whole = |place: &&Located| place.end() <= end;
         let count = self.rest.iter().take_while(is_whole).count();
-        let (whole, rest) = self.rest.split_at(if is_enough { count } else { 0 });
+        let (whole, rest) = self.rest.split_at(count);
         self.rest = rest;
         (whole, self.start, &self.bytes)
     }
@@ -326,7 +315,7 @@ mod tests {
             if end > 32 {
                 prop_assert_eq!(handed, places);
             }
-            prop_assert!(overlap > 0 || most < WINDOW_BYTES + 1_500_000 + 400_000);
+            prop_assert!(overlap > 0 || most < 1_500_000 + 400_000);
         }
     }
 }

@@ -20,6 +20,9 @@ use super::{
 use crate::fs;
 use crate::remote::{Address, Error, Result};
 
+/// So much of a file is handed over at once; asked for, it is in smaller pieces.
+const PART_BYTES: u64 = 4 << 20;
+
 /// How often a request is made anew over a new connection, after the old one broke.
 const TRIES: u32 = 4;
 
@@ -263,13 +266,17 @@ impl Transport for Ssh {
         if end.is_none() || len > MAX_OBJECT_BYTES {
             return Err(too_short(&self.remote, key, size, offset, len));
         }
-        match self.read(&path, offset, len)? {
-            None => Ok(false),
-            Some(bytes) if bytes.len() as u64 != len => {
-                Err(too_short(&self.remote, key, size, offset, len))
+        let mut left = len;
+        while left > 0 {
+            let part = left.min(PART_BYTES);
+            match self.read(&path, offset + len - left, part)? {
+                None => return Ok(false),
+                Some(bytes) if bytes.len() as u64 == part => take(&bytes)?,
+                Some(_) => return Err(too_short(&self.remote, key, size, offset, len)),
             }
-            Some(bytes) => take(&bytes).map(|()| true),
+            left -= part;
         }
+        Ok(true)
     }
 
     fn put(&self, key: &str, body: &Bytes) -> Result<()> {
