@@ -192,7 +192,7 @@ measure_remotes() {
     big=${big:-2048}
     rounds=${rounds:-7}
     # The file, its store, what DVC has of both, the server with what each contender sent, and a clone.
-    needs_room $((11 * big * 1048576 + 8 * files * (size + 4096))) $((8 * files))
+    needs_room $((11 * big * 1048576 + 14 * files * (size + 4096))) $((14 * files))
     server_settings
     if wanted small || wanted again || wanted pull; then
         make_small_data "$small_files"
