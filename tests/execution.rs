@@ -228,6 +228,17 @@ fn the_claims_of_the_dead_keep_nobody_waiting() {
     assert!(!output.stderr.contains("Waiting"), "{output}");
 }
 
+/// However many stages wait to run: each claims its paths before.
+#[test]
+fn many_stages_need_few_open_files() {
+    let stages =
+        (0..120).map(|n| format!("[stage.s{n}]\ncmd = \"touch o{n}\"\nouts = [\"o{n}\"]\n"));
+    let sandbox = project(&stages.collect::<String>());
+    let output = sandbox.try_sh("ulimit -n 40; esker repro -q -j2");
+    assert_eq!(output.code, 0, "{output}");
+    assert_eq!(sandbox.json("status")["clean"], true);
+}
+
 #[test]
 fn a_run_leaves_a_record_and_its_output() {
     let sandbox = project(

@@ -2,9 +2,9 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::fail::{Needs, step, write_all};
+use super::fail::{Needs, step, write_all, write_all_at};
 use super::{Context, Result};
 
 /// More of a lock file is not read: it is a hint, and a stranger may have written it.
@@ -47,16 +47,6 @@ impl LockGuard {
         Ok(Self { _file: file })
     }
 
-    /// Creates a new file that is locked before it has its content.
-    pub fn create(path: &Path, bytes: &[u8]) -> Result<Self> {
-        let file = super::create_new(path)?;
-        file.lock().context("lock", path)?;
-        write_all(&file, bytes, path)?;
-        Ok(Self {
-            _file: file.into_file(),
-        })
-    }
-
     /// Takes the lock if nobody holds it, and notes in its file that `command` does.
     pub fn try_acquire(path: &Path, command: &str) -> Result<Option<Self>> {
         let file = open(path)?;
@@ -78,6 +68,61 @@ impl LockGuard {
         file.take(MAX_HINT).read_to_end(&mut text).ok()?;
         let holder = Holder::parse(&String::from_utf8_lossy(&text))?;
         holder.is_alive().then_some(holder)
+    }
+}
+
+/// A file that its maker alone writes to, and keeps locked as long as it counts. Removed when it is
+/// dropped.
+#[derive(Debug)]
+pub struct LockedFile {
+    file: File,
+    path: PathBuf,
+    len: u64,
+}
+
+impl LockedFile {
+    /// Makes a new file, locked before it has its content.
+    pub fn create(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let file = super::create_new(path)?;
+        file.lock().context("lock", path)?;
+        let mut locked = Self {
+            file: file.into_file(),
+            path: path.to_path_buf(),
+            len: 0,
+        };
+        locked.append(bytes)?;
+        Ok(locked)
+    }
+
+    /// Adds bytes: all of them or none.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let added = write_all_at(&self.file, bytes, self.len, &self.path);
+        match added {
+            Ok(()) => self.len += bytes.len() as u64,
+            // If even that fails, who reads it finds half a line.
+            Err(_) => drop(self.file.set_len(self.len)),
+        }
+        added
+    }
+
+    /// How long it is.
+    pub fn size(&self) -> u64 {
+        self.len
+    }
+
+    /// Begins again with other content. Nobody may be reading it.
+    pub fn rewrite(&mut self, bytes: &[u8]) -> Result<()> {
+        step(Needs::Nothing, "truncate", &self.path)?;
+        self.file.set_len(0).context("truncate", &self.path)?;
+        self.len = 0;
+        self.append(bytes)
+    }
+}
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        // If it cannot be removed, it is unlocked all the same.
+        let _ = super::remove_file(&self.path);
     }
 }
 

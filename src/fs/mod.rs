@@ -33,7 +33,7 @@ pub use file::{
 pub use flush::{Durability, FLUSHES_ALL_AT_ONCE, sync_file_system};
 pub use flusher::Flusher;
 pub use group::{create_dir_inheriting, create_dir_with_mode, is_for_group, set_mode};
-pub use guard::{Holder, LockGuard, SharedGuard};
+pub use guard::{Holder, LockGuard, LockedFile, SharedGuard};
 pub use link::{LinkKind, hard_link, is_same_file, try_symlink};
 pub use room::{free_space, shares_blocks};
 pub use sweep::{is_abandoned, sweep};

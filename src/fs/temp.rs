@@ -69,6 +69,12 @@ impl TempFile {
         self.stays = false;
     }
 
+    /// Takes its name away at once: it is gone as soon as it is closed, even by a kill.
+    pub fn unname(&mut self) -> Result<()> {
+        self.stays = true;
+        super::remove_file(&self.path)
+    }
+
     /// Where it lies for now.
     pub fn path(&self) -> &Path {
         &self.path

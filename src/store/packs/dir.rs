@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -82,22 +83,60 @@ pub(super) fn save(root: &Path, midx: &Midx) {
 }
 
 /// A pack on its way into a file.
-pub(super) type PackFile = Writer<TempFile>;
+pub(super) type PackFile = Writer<LateFile>;
+
+/// A temporary file of the store that is made for its first byte: few blobs never need one.
+pub(super) struct LateFile {
+    root: PathBuf,
+    temp: Option<TempFile>,
+}
+
+impl LateFile {
+    fn temp(&mut self) -> fs::Result<&mut TempFile> {
+        match &mut self.temp {
+            Some(temp) => Ok(temp),
+            none => Ok(none.insert(TempFile::new_in(&self.root.join(TEMP))?)),
+        }
+    }
+
+    fn made(self) -> fs::Result<TempFile> {
+        match self.temp {
+            Some(temp) => Ok(temp),
+            None => TempFile::new_in(&self.root.join(TEMP)),
+        }
+    }
+
+    /// The file, if anything was written.
+    pub(super) fn file(&self) -> Option<&TempFile> {
+        self.temp.as_ref()
+    }
+}
+
+impl Write for LateFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let temp = self.temp().map_err(|error| error.source)?;
+        temp.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Begins a pack.
 pub(super) fn begin(unflushed: &Unflushed) -> Result<PackFile> {
-    let root = unflushed.root();
-    let temp = TempFile::new_in(&root.join(TEMP));
-    let temp = temp.map_err(|error| denied(root, error))?;
+    let root = unflushed.root().to_path_buf();
+    let file = LateFile { root, temp: None };
     written(
         unflushed,
-        Writer::new(temp, PackKind::Blobs, fs::random_bytes()),
+        Writer::new(file, PackKind::Blobs, fs::random_bytes()),
     )
 }
 
 /// Ends a pack and gives it its name once the disk has all of it.
 pub(super) fn publish(unflushed: &Unflushed, pack: PackFile) -> Result<PackId> {
-    let (finished, temp) = written(unflushed, pack.finish())?;
+    let (finished, file) = written(unflushed, pack.finish())?;
+    let temp = file.made()?;
     fs::set_read_only(temp.path())?;
     if unflushed.is_wanted() {
         temp.sync()?;
@@ -121,7 +160,9 @@ pub(super) fn written<T>(unflushed: &Unflushed, result: pack::Result<T>) -> Resu
     match result {
         Ok(value) => Ok(value),
         Err(pack::Error::Write(error)) => {
-            Ok(Err(error).context("write", &unflushed.root().join(TEMP))?)
+            let root = unflushed.root();
+            let error = Err(error).context("write", &root.join(TEMP));
+            error.map_err(|error| denied(root, error))
         }
         Err(other) => unreachable!("frames are short and there was room: {other}"),
     }

@@ -145,9 +145,10 @@ impl Pending {
             return Ok(());
         };
         dir::written(unflushed, filling.flush())?;
-        let path = filling.out().path();
-        let file = filling.out().file().try_clone().context("open", path)?;
-        self.full.push(Full::Unnamed(file));
+        if let Some(temp) = filling.out().file() {
+            let file = temp.file().try_clone().context("open", temp.path())?;
+            self.full.push(Full::Unnamed(file));
+        }
         let unflushed = Arc::clone(unflushed);
         let publish = move || dir::publish(&unflushed, filling);
         self.naming = Some(std::thread::spawn(publish));
@@ -206,7 +207,11 @@ impl Spot {
                 let begin = begin as usize;
                 Ok(pack.unwritten()[begin..begin + self.length as usize].to_vec())
             }
-            None => self.read(pack.out().file()),
+            None => {
+                let temp = pack.out().file();
+                let temp = temp.expect("what is not in memory was written");
+                self.read(temp.file())
+            }
         }
     }
 }

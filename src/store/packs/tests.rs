@@ -418,6 +418,7 @@ fn a_pack_that_cannot_be_written_is_said_and_not_counted_on() {
     let place = Place::new();
     let ids: Vec<BlobId> = (0..300).map(|n| put(&place.store, &blob(n))).collect();
     // A file where the directory should be stands for every reason why nothing can be written.
+    fs::create_dir_all(place.path("packs").parent().unwrap()).unwrap();
     fs::write_new(&place.path("packs"), b"").unwrap();
     assert!(matches!(place.store.flush(), Err(Error::Fs(_))));
     assert!(!place.store.has(ids[0]) && place.names("tmp").is_empty());

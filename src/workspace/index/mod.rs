@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 pub(super) use self::cursor::{Cursor, Place};
 use self::records::Records;
-use self::stamp::Stamp;
+use self::stamp::{Clock, Stamp};
 use super::Result;
 use crate::fs::{self, Kind, Stat, TempFile};
 use crate::hash::BlobId;
@@ -54,7 +54,7 @@ pub struct Index {
     /// Whether anything differs from the files on disk.
     is_dirty: bool,
     /// Where stamps are taken; an index that was not loaded has none and remembers nothing.
-    dir: Option<PathBuf>,
+    clock: Option<Clock>,
     stamp: Option<Stamp>,
 }
 
@@ -93,15 +93,15 @@ impl Index {
         let saved = read(path).filter(is_whole).unwrap_or_default();
         let delta = read(&delta_of(path));
         let delta = delta.filter(|delta| delta.base() == saved.checksum() && !is_whole(delta));
-        let dir = path.parent().map(Path::to_path_buf);
+        let mut clock = path.parent().map(|dir| Clock::new(dir.to_path_buf()));
         Self {
             changes: delta.as_ref().map(Records::changes).unwrap_or_default(),
             seals: delta.as_ref().unwrap_or(&saved).seals(),
             saved,
             is_new: false,
             is_dirty: false,
-            stamp: dir.as_deref().and_then(Stamp::take),
-            dir,
+            stamp: clock.as_mut().and_then(Clock::read),
+            clock,
         }
     }
 
@@ -170,7 +170,7 @@ impl Index {
     /// Takes a new stamp: what was last changed well before this moment can be remembered. Must
     /// come before the first read of what will be recorded.
     pub(super) fn restamp(&mut self) {
-        self.stamp = self.dir.as_deref().and_then(Stamp::take);
+        self.stamp = self.clock.as_mut().and_then(Clock::read);
     }
 
     /// Takes a new stamp that is as late as the newest of `stats` asks for, if a short wait gets

@@ -1,6 +1,7 @@
 //! The file system's own clock, and how far it can be trusted.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::fs::{Stat, TempFile};
@@ -21,20 +22,46 @@ pub(super) struct Stamp {
     guard: i64,
 }
 
-impl Stamp {
-    /// Reads the clock off a fresh file; `None` where none can be made.
-    pub(super) fn take(dir: &Path) -> Option<Self> {
-        let temp = TempFile::new_in(dir).ok()?;
-        let stat = Stat::from(&temp.file().metadata().ok()?);
+/// Where the clock of a file system is read.
+#[derive(Debug)]
+pub(super) struct Clock {
+    dir: PathBuf,
+    /// A file that may be written to again, where that says as much as a new one.
+    file: Option<TempFile>,
+}
+
+impl Clock {
+    /// Reads the clock of what a directory lies on.
+    pub(super) fn new(dir: PathBuf) -> Self {
+        Self { dir, file: None }
+    }
+
+    /// Reads the clock off a file that is written to now; `None` where none can be made.
+    pub(super) fn read(&mut self) -> Option<Stamp> {
+        let file = match &mut self.file {
+            Some(file) => {
+                file.write_all_at(b"x", 0).ok()?;
+                file
+            }
+            none => none.insert(TempFile::new_in(&self.dir).ok()?),
+        };
+        let stat = Stat::from(&file.file().metadata().ok()?);
         let nanos = stat.mtime;
-        let precise = nanos % SECOND != 0 && is_precise(temp.path());
-        Some(Self {
+        let precise = nanos % SECOND != 0 && is_precise(file.file());
+        match precise {
+            true if stat.n_links > 0 => file.unname().ok()?,
+            true => {}
+            false => self.file = None,
+        }
+        Some(Stamp {
             nanos,
             device: stat.device,
             guard: if precise { SHORT_GUARD } else { LONG_GUARD },
         })
     }
+}
 
+impl Stamp {
     /// Whether the file was last changed so long before this moment that every later change
     /// gives it other times.
     pub(super) fn is_after(&self, stat: &Stat) -> bool {
@@ -70,7 +97,7 @@ impl Stamp {
 
 /// Whether the file system is a local one that keeps fine times by this machine's clock.
 #[cfg(target_os = "linux")]
-fn is_precise(path: &Path) -> bool {
+fn is_precise(file: &File) -> bool {
     const EXT: u32 = 0xef53;
     const XFS: u32 = 0x5846_5342;
     const BTRFS: u32 = 0x9123_683e;
@@ -80,7 +107,7 @@ fn is_precise(path: &Path) -> bool {
     const F2FS: u32 = 0xf2f5_2010;
     const BCACHEFS: u32 = 0xca45_1a4e;
     let known = [EXT, XFS, BTRFS, TMPFS, OVERLAY, ZFS, F2FS, BCACHEFS];
-    let kind = rustix::fs::statfs(path).map(|system| system.f_type);
+    let kind = rustix::fs::fstatfs(file).map(|system| system.f_type);
     // The type of the field differs between targets; magic numbers have 32 bits on all.
     kind.is_ok_and(|kind| {
         known
@@ -90,6 +117,6 @@ fn is_precise(path: &Path) -> bool {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn is_precise(_: &Path) -> bool {
+fn is_precise(_: &File) -> bool {
     false
 }
