@@ -1,6 +1,6 @@
 //! `lock --check` and `lock --resolve`: the record by itself, without data, store or network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::ManuallyDrop;
 
 use super::facts::read_values;
@@ -9,12 +9,12 @@ use super::status::{ReasonReport, StageState, StageStatus};
 use super::{Result, Site, Standing, World, content};
 use crate::fs;
 use crate::path::{DepPath, RelPath};
-use crate::pipeline::{self, Facts, Stage};
+use crate::pipeline::{self, Facts, Graph, Stage};
 use crate::project::layout::LOCK;
 use crate::project::lock::{Resolved, Side};
 use crate::project::{DepHash, Lock, Recorded, StageRecord};
 use crate::value::Value;
-use crate::workspace::{Index, Passed, Scanner};
+use crate::workspace::{Found, Index, Passed, Scanner};
 
 /// Whether the lock says what `esker.toml`, git's files and the params say.
 #[derive(Debug, serde::Serialize)]
@@ -55,8 +55,10 @@ pub fn lock_check(world: &World<'_>, remote: Option<&str>) -> Result<LockCheckRe
         index: site.index(),
         stored: content::stored(lock),
         passed: Passed::default(),
+        deps: BTreeMap::new(),
         params: BTreeMap::new(),
     };
+    known.look_ahead(&graph);
     let mut stages = Vec::new();
     for stage in graph.in_order() {
         let record = lock.stages.get(&stage.name);
@@ -145,11 +147,29 @@ struct Known<'s> {
     index: Index,
     stored: BTreeMap<RelPath, &'s Recorded>,
     passed: Passed,
+    /// Plain files that were read before they were asked for.
+    deps: BTreeMap<DepPath, Found>,
     /// Values by file; `None` is a file that is not there.
     params: BTreeMap<DepPath, Option<Value>>,
 }
 
 impl Known<'_> {
+    /// Reads the files of git that stages depend on together, if nothing is known of any file.
+    fn look_ahead(&mut self, graph: &Graph) {
+        if !self.index.is_empty() {
+            return;
+        }
+        let deps = graph.stages().values().flat_map(|stage| &stage.deps);
+        let plain = deps.filter(|dep| dep.pattern().is_none());
+        let of_git = plain.filter(|dep| content::touched(&self.stored, dep).is_empty());
+        let paths: BTreeSet<RelPath> = of_git.filter_map(DepPath::inside).collect();
+        let mut scanner = Scanner {
+            passed: Some(&mut self.passed),
+            ..self.site.scanner(&mut self.index)
+        };
+        self.deps = scanner.scan_ahead(paths.into_iter()).into_iter().collect();
+    }
+
     fn facts(&mut self, stage: &Stage, record: Option<&StageRecord>) -> Result<Facts> {
         let mut facts = Facts::default();
         for path in &stage.deps {
@@ -198,6 +218,9 @@ impl Known<'_> {
         }
         if !content::touched(&self.stored, path).is_empty() {
             return Ok(recorded());
+        }
+        if let Some(found) = self.deps.get(path) {
+            return Ok(content::to_dep_hash(found));
         }
         let mut scanner = Scanner {
             passed: Some(&mut self.passed),

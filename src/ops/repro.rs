@@ -384,6 +384,8 @@ impl<'s> Repro<'s> {
 
     /// Stops before anything runs if an input cannot be had, or is not what its record says.
     fn check_inputs(&mut self, wanted: &BTreeSet<String>) -> Result<()> {
+        let stages = wanted.iter().map(|name| &self.graph.stages()[name]);
+        self.observer.look_ahead(stages);
         let observer = RefCell::new(&mut self.observer);
         // What cannot be read is there; its stage will say what is wrong with it.
         let exists = |path: &DepPath| {

@@ -338,6 +338,7 @@ pub(super) fn stage_statuses(
 ) -> Result<Vec<StageStatus>> {
     let mut statuses: Vec<StageStatus> = Vec::new();
     let mut stale: BTreeSet<String> = BTreeSet::new();
+    observer.look_ahead(graph.in_order());
     for stage in graph.in_order() {
         let name = &stage.name;
         let (facts, _) = observer.facts(stage)?;

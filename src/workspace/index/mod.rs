@@ -105,6 +105,11 @@ impl Index {
         }
     }
 
+    /// Whether nothing is remembered yet.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.saved.is_empty()
+    }
+
     /// What the file holds, if its stat is unchanged and not racy. `path` is project-relative text
     /// (a `DepPath`).
     pub fn lookup(&self, path: &str, stat: impl Into<Stat>) -> Option<BlobId> {

@@ -75,6 +75,11 @@ impl Records {
         self.bytes.len()
     }
 
+    /// Whether no name is known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// The checksum at the end of the file; zeros if there is none.
     pub(super) fn checksum(&self) -> [u8; CHECKSUM] {
         self.bytes.last_chunk().copied().unwrap_or_default()

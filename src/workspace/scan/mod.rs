@@ -210,6 +210,31 @@ impl Scanner<'_> {
         self.keeps.then_some(self.store)
     }
 
+    /// Reads many paths together, as far as they are plain files. What cannot be read, or is no
+    /// plain file, is left to who scans it.
+    pub fn scan_ahead(&mut self, paths: impl Iterator<Item = RelPath>) -> Vec<(DepPath, Found)> {
+        let mut files = Vec::new();
+        for path in paths {
+            let located = locate(self.root, &path, self.passed.as_deref_mut());
+            if let Ok(Some((stat, target))) = located
+                && stat.kind == Kind::File
+            {
+                let path = DepPath::from(path);
+                files.push(OnDisk { path, target, stat });
+            }
+        }
+        let mut found = Vec::with_capacity(files.len());
+        let read = self.read_files(files, |_, file, read| {
+            if let Some(Stored { id, size }) = read {
+                let exec = file.stat.exec;
+                found.push((file.path, Found::File { id, size, exec }));
+            }
+        });
+        // Whatever it was happens again where it can be told of a path.
+        drop(read);
+        found
+    }
+
     fn scan_file(&mut self, file: OnDisk) -> Result<Found> {
         let exec = file.stat.exec;
         let mut held = self.known(&file);

@@ -219,6 +219,10 @@ pub(in crate::workspace) fn hash(at: &Path, on_read: &OnRead<'_>) -> Result<Stor
         if !on_read(n_read as u64) {
             return Err(Error::Interrupted);
         }
+        // There was room for more.
+        if size == length && n_read < buffer.len() {
+            break;
+        }
     }
     let id = BlobId(hasher.finish());
     Ok(Stored { id, size })

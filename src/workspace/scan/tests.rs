@@ -697,3 +697,28 @@ fn a_directory_that_was_passed_is_not_looked_at_again() {
     // What was refused is not remembered.
     assert!(matches!(scan("d/e/y", &mut passed), Err(Error::Nested(_))));
 }
+
+#[test]
+fn what_is_read_ahead_is_what_a_scan_finds() {
+    let mut sandbox = Sandbox::new();
+    let many: Vec<String> = (0..100).map(|number| format!("in/{number}")).collect();
+    for name in &many {
+        sandbox.write(name, name);
+    }
+    sandbox.dir("dir");
+    sandbox.link("link", "in/1");
+    sandbox.link("away", "/etc/passwd");
+    let others = ["dir", "link", "away", "missing"];
+    let paths = many.iter().map(String::as_str).chain(others).map(rel);
+    let root = sandbox.root();
+    let ahead = sandbox.scanner(&root, false).scan_ahead(paths);
+    assert_eq!(
+        ahead.len(),
+        many.len() + 1,
+        "plain files, and a link to one"
+    );
+    for (path, found) in ahead {
+        let path = path.inside().unwrap();
+        assert_eq!(sandbox.scan(path.as_str(), Rules::Data).unwrap(), found);
+    }
+}
