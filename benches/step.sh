@@ -270,21 +270,21 @@ nothing_sent() {
     [ "$1" != dvc ] || warm dvc/.dvc/cache
 }
 
-# gone PATH…: out of the way; at once where a file is too big to be kept until the end.
-gone() {
+# away PATH…: as aside; deleted at once where a file is too big to be kept until the end.
+away() {
     if [ -e esker/data/big ]; then rm -rf "$@"; else aside "$@"; fi
 }
 
 # pulled_gone: nobody has pulled, and what the server has is in the cache.
 pulled_gone() {
-    gone clone copy
+    away clone copy
     settle
     warm server/data
 }
 
 dvc_pulled_gone() {
     pulled_gone
-    gone dvc/data dvc/.dvc/cache home/dvc
+    away dvc/data dvc/.dvc/cache home/dvc
 }
 
 # edited FILE MIB: one MiB there is another one.
