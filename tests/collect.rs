@@ -246,7 +246,7 @@ fn results_are_kept_for_a_month_or_while_they_are_needed() {
           b3:e29f36e695a14c98  28 B
       - 2 listings (149 B)  no commit, index or workspace names them
       - 2 results (1.12 KiB)  of the run cache, older than 30 days, of data that no record names
-      - 4 run records (SIZE)  or log, older than 30 days, that no record names
+      - 2 run records (SIZE)  or log, older than 30 days, that no record names
     Freed SIZE; 10 objects (478 B) stay, for 1 clone
     ");
     assert_eq!(results(), 5);

@@ -92,7 +92,6 @@ fn a_cell_is_stale_by_itself() {
     It last ran for [time]
       on [machine]
       at commit [commit], 1 file not committed
-      log: $ROOT/project/.git/esker/runs/[id].log
     ");
     // A value more makes a cell more, and touches no other.
     sandbox.edit("params.yaml", "0.1", "0.001");

@@ -229,7 +229,6 @@ fn why_explains_one_stage() {
     It last ran for [time]
       on [machine]
       at commit [commit]
-      log: $ROOT/project/.git/esker/runs/[id].log
     ");
     sandbox.edit("params.yaml", "lr: 0.1", "lr: 0.003");
     sandbox.append("train.sh", "# a comment\n");
@@ -242,7 +241,6 @@ fn why_explains_one_stage() {
     It last ran for [time]
       on [machine]
       at commit [commit]
-      log: $ROOT/project/.git/esker/runs/[id].log
     ");
     insta::assert_snapshot!(sandbox.esker("why evaluate"), @"
     exit: 0
@@ -255,7 +253,6 @@ fn why_explains_one_stage() {
     It last ran for [time]
       on [machine]
       at commit [commit]
-      log: $ROOT/project/.git/esker/runs/[id].log
     ");
     insta::assert_snapshot!(sandbox.esker("why evalute"), @"
     exit: 2

@@ -54,7 +54,6 @@ fn the_files_behind_patterns_and_directories_are_named() {
     It last ran for [time]
       on [machine]
       at commit [commit], 1 file not committed
-      log: $ROOT/project/.git/esker/runs/[id].log
     ");
     let why = sandbox.json("why last");
     assert_eq!(

@@ -55,6 +55,7 @@ pub(super) fn run(job: &Job, number: u64, groups: &Groups, sender: &SyncSender<M
         job,
         sender,
         log: None,
+        keeps_log: true,
         tail: VecDeque::new(),
         deadline: job.limit.map(|limit| start + limit.after),
         peak: None,
@@ -73,10 +74,6 @@ pub(super) fn run(job: &Job, number: u64, groups: &Groups, sender: &SyncSender<M
 }
 
 fn run_scripts(job: &Job, number: u64, groups: &Groups, output: &mut Output<'_>) -> Result<Exit> {
-    if let Some(dir) = job.log.parent() {
-        fs::create_dir_all(dir)?;
-    }
-    output.log = Some(fs::append(&job.log)?);
     if !job.dir.is_dir() {
         return Err(Error::NoDirectory {
             stage: job.stage.clone(),
@@ -334,7 +331,9 @@ impl AsFd for Source {
 struct Output<'a> {
     job: &'a Job,
     sender: &'a SyncSender<Message>,
+    /// Made for the first line.
     log: Option<File>,
+    keeps_log: bool,
     tail: VecDeque<Vec<u8>>,
     /// When the time of the job is over.
     deadline: Option<Instant>,
@@ -343,15 +342,22 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
-    fn take(&mut self, line: Vec<u8>, stderr: bool) {
-        if let Some(log) = &mut self.log {
-            let mut bytes = line.clone();
-            bytes.push(b'\n');
-            if log.write_all(&bytes).is_err() {
-                // A full disk must not end a run of hours for the sake of its log.
-                self.log = None;
+    /// Adds a line to the log.
+    fn keep(&mut self, line: &[u8]) -> io::Result<()> {
+        let log = match &mut self.log {
+            Some(log) => log,
+            none => {
+                let made = self.job.log.parent().map_or(Ok(()), fs::create_dir_all);
+                let log = made.and_then(|()| fs::append(&self.job.log));
+                none.insert(log.map_err(|error| error.source)?)
             }
-        }
+        };
+        log.write_all(&[line, b"\n"].concat())
+    }
+
+    fn take(&mut self, line: Vec<u8>, stderr: bool) {
+        // A full disk must not end a run of hours for the sake of its log.
+        self.keeps_log = self.keeps_log && self.keep(&line).is_ok();
         if self.tail.len() == TAIL {
             self.tail.pop_front();
         }

@@ -183,12 +183,25 @@ fn what_cannot_start_says_what() {
     runner.start(no_dir);
     assert!(matches!(wait(&runner).exit, Err(Error::NoDirectory { .. })));
 
-    std::fs::create_dir(dir.path().join("log")).unwrap();
-    let mut no_log = job(dir.path(), &["true"]);
-    no_log.log = dir.path().join("log");
-    runner.start(no_log);
-    assert!(matches!(wait(&runner).exit, Err(Error::Fs(_))));
     assert_eq!(runner.running(), 0);
+}
+
+#[test]
+fn a_log_is_made_for_the_first_line_and_is_worth_no_failure() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(
+        told_by(job(dir.path(), &["true"])).exit.unwrap(),
+        Exit::Code(0)
+    );
+    assert!(!dir.path().join("logs").exists());
+    std::fs::create_dir(dir.path().join("log")).unwrap();
+    let mut no_log = job(dir.path(), &["echo 1; echo 2"]);
+    no_log.log = dir.path().join("log");
+    let told = told_by(no_log);
+    assert_eq!(
+        (told.out, told.exit.unwrap()),
+        (vec!["1".into(), "2".into()], Exit::Code(0))
+    );
 }
 
 #[test]
