@@ -227,7 +227,7 @@ impl<'a> Link<'a> {
         let key = layout::log(number);
         let bytes = Bytes::from(record.encode(number, fs::random_bytes()));
         // After a lost answer the one who won is told that he lost, so the bytes decide.
-        let ours = self.put(&key, &bytes.clone())?
+        let ours = self.put(&key, &bytes)?
             || self
                 .transport()
                 .get(&key)?

@@ -9,16 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use object_store::http::{HttpBuilder, HttpStore};
 use object_store::path::Path as ObjectPath;
-use object_store::{ClientOptions, GetOptions, ObjectStore, ObjectStoreExt};
+use object_store::{ClientOptions, ObjectStoreExt};
 
 use super::credentials::Missing;
 use super::driver::{Driver, Patience};
-use super::failure::{Failure, Kind, or_absent, root_cause};
-use super::incoming::Incoming;
+use super::failure::{Failure, or_absent, root_cause};
+use super::incoming::{self, Incoming};
 use super::wire::{STALL, Wire};
-use super::{
-    Listed, MAX_OBJECT_BYTES, Take, Traffic, Transport, Writing, check_key, too_large, too_short,
-};
+use super::{Listed, Take, Traffic, Transport, Writing, check_key, too_large};
 use crate::remote::{Address, Error, Result};
 
 type Answer<T> = std::result::Result<T, Failure>;
@@ -91,21 +89,6 @@ impl Http {
         answer
     }
 
-    /// Reads an object or a part of it; no bytes if there are more than memory is taken for.
-    fn read(&self, key: &str, options: &GetOptions) -> Result<Answer<(u64, Option<Bytes>)>> {
-        let location = self.location(key)?;
-        Ok(self.ask(async |client| {
-            let found = client.get_opts(&location, options.clone()).await?;
-            let whole = found.meta.size;
-            let len = found.range.end.saturating_sub(found.range.start);
-            let bytes = match len > MAX_OBJECT_BYTES {
-                true => None,
-                false => Some(found.bytes().await?),
-            };
-            Ok((whole, bytes))
-        }))
-    }
-
     fn or_absent<T>(&self, answer: Answer<T>) -> Result<Option<T>> {
         or_absent(answer).map_err(|failure| self.refuse(failure))
     }
@@ -147,7 +130,8 @@ impl Transport for Http {
     }
 
     fn get(&self, key: &str) -> Result<Option<Bytes>> {
-        let answer = self.read(key, &GetOptions::default())?;
+        let location = self.location(key)?;
+        let answer = self.ask(async |client| incoming::whole(client, &location).await);
         match self.or_absent(answer)? {
             None => Ok(None),
             Some((_, Some(bytes))) => Ok(Some(bytes)),
@@ -159,26 +143,15 @@ impl Transport for Http {
         let location = self.location(key)?;
         if let Some(incoming) = Incoming::new(offset, len, take) {
             let answer = self.ask(async |client| incoming.follow(client, &location).await);
-            match (incoming.finish()?, answer) {
-                (true, _) => return Ok(true),
-                (false, Err(failure)) if failure.kind() == Some(Kind::NoObject) => {
-                    return Ok(false);
-                }
-                // Servers differ in what they say of a range that ends beyond the object.
-                (false, Ok(()) | Err(Failure::Other(_))) => {}
-                (false, Err(failure)) if failure.kind() == Some(Kind::Unknown) => {}
-                (false, Err(failure)) => return Err(self.refuse(failure)),
+            let came = incoming.settle(answer, |failure| self.refuse(failure))?;
+            if let Some(came) = came {
+                return Ok(came);
             }
         }
-        let within = |whole: u64| offset.checked_add(len).is_some_and(|end| end <= whole);
-        match self.head(key)? {
-            None => Ok(false),
-            Some(whole) if within(whole) && len == 0 => Ok(true),
-            Some(whole) if within(whole) => {
-                Err(self.protocol(format!("{} does not send parts of files", self.url)))
-            }
-            Some(whole) => Err(too_short(&self.remote, key, whole, offset, len)),
-        }
+        let whole = self.head(key)?;
+        incoming::explain((&self.remote, key), (offset, len), whole, || {
+            self.protocol(format!("{} does not send parts of files", self.url))
+        })
     }
 
     fn put(&self, key: &str, _: &Bytes) -> Result<()> {

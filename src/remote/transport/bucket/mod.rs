@@ -19,18 +19,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path as ObjectPath;
-use object_store::{
-    GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
-};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
 use super::credentials::Identity;
 use super::driver::Driver;
 use super::failure::{Failure, Kind, Status, or_absent, root_cause};
-use super::incoming::Incoming;
+use super::incoming::{self, Incoming};
 use super::wire::{STALL, Wire};
 use super::{
-    Listed, MAX_OBJECT_BYTES, Take, Traffic, Transport, Writing, check_key, check_prefix,
-    too_large, too_short,
+    Listed, MAX_OBJECT_BYTES, Take, Traffic, Transport, Writing, check_key, check_prefix, too_large,
 };
 use crate::fs;
 use crate::remote::{Address, Error, Result};
@@ -224,28 +221,9 @@ impl Bucket {
             return Err(failure);
         }
         // The answer to HEAD has no body, so it cannot say why. One byte by GET can.
-        let options = || range_options(0, 1);
-        let found = self.ask(&async |client| client.get_opts(location, options()).await)?;
+        let first = || incoming::part(0..1);
+        let found = self.ask(&async |client| client.get_opts(location, first()).await)?;
         Ok(found.meta.size)
-    }
-
-    /// Reads an object or a part of it, with the size of the whole.
-    fn read(
-        &self,
-        location: &ObjectPath,
-        options: &GetOptions,
-    ) -> std::result::Result<Part, Failure> {
-        self.ask(&async |client| {
-            let found = client.get_opts(location, options.clone()).await?;
-            let whole = found.meta.size;
-            let len = found.range.end.saturating_sub(found.range.start);
-            let bytes = if len > MAX_OBJECT_BYTES {
-                None
-            } else {
-                Some(found.bytes().await?)
-            };
-            Ok(Part { whole, bytes })
-        })
     }
 
     fn send(&self, key: &str, body: &Bytes, mode: &PutMode) -> Result<bool> {
@@ -406,13 +384,11 @@ impl Transport for Bucket {
 
     fn get(&self, key: &str) -> Result<Option<Bytes>> {
         let location = self.location(key)?;
-        let answer = self.read(&location, &GetOptions::default());
-        let Some(part) = self.or_absent(answer)? else {
-            return Ok(None);
-        };
-        match part.bytes {
-            Some(bytes) => Ok(Some(bytes)),
-            None => Err(too_large(&self.remote, key, part.whole)),
+        let answer = self.ask(&async |client| incoming::whole(client, &location).await);
+        match self.or_absent(answer)? {
+            None => Ok(None),
+            Some((_, Some(bytes))) => Ok(Some(bytes)),
+            Some((whole, None)) => Err(too_large(&self.remote, key, whole)),
         }
     }
 
@@ -420,27 +396,18 @@ impl Transport for Bucket {
         let location = self.location(key)?;
         if let Some(incoming) = Incoming::new(offset, len, take) {
             let answer = self.ask(&async |client| incoming.follow(client, &location).await);
-            match (incoming.finish()?, answer) {
-                (true, _) => return Ok(true),
-                (false, Err(failure)) if failure.kind() == Some(Kind::NoObject) => {
-                    return Ok(false);
-                }
-                // Services differ in what they say of a range that ends beyond the object.
-                (false, Ok(()) | Err(Failure::Other(_))) => {}
-                (false, Err(failure)) if failure.kind() == Some(Kind::Unknown) => {}
-                (false, Err(failure)) => return Err(self.refuse(failure)),
+            let came = incoming.settle(answer, |failure| self.refuse(failure))?;
+            if let Some(came) = came {
+                return Ok(came);
             }
         }
-        let within = |whole: u64| offset.checked_add(len).is_some_and(|end| end <= whole);
-        match self.head(key)? {
-            None => Ok(false),
-            Some(whole) if within(whole) && len == 0 => Ok(true),
-            Some(whole) if within(whole) => Err(self.protocol(format!(
+        let whole = self.head(key)?;
+        incoming::explain((&self.remote, key), (offset, len), whole, || {
+            self.protocol(format!(
                 "{} does not send a part of `{key}`",
                 self.endpoint()
-            ))),
-            Some(whole) => Err(too_short(&self.remote, key, whole, offset, len)),
-        }
+            ))
+        })
     }
 
     fn put(&self, key: &str, body: &Bytes) -> Result<()> {
@@ -499,14 +466,6 @@ impl Transport for Bucket {
     }
 }
 
-/// What a read brought.
-struct Part {
-    /// The length of the whole object.
-    whole: u64,
-    /// `None` if there were more than memory is taken for.
-    bytes: Option<Bytes>,
-}
-
 impl Place {
     /// The parts of `scheme://bucket/prefix`.
     fn parse(url: &str) -> Option<Self> {
@@ -524,13 +483,6 @@ impl Place {
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
         })
-    }
-}
-
-fn range_options(offset: u64, len: u64) -> GetOptions {
-    GetOptions {
-        range: Some(GetRange::Bounded(offset..offset.saturating_add(len))),
-        ..GetOptions::default()
     }
 }
 

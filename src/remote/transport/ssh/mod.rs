@@ -90,7 +90,7 @@ impl Ssh {
             let session = self.session()?;
             match act(&session) {
                 Err(Failure::Lost(_)) if tries < TRIES => self.forget(&session),
-                Err(failure @ (Failure::Lost(_) | Failure::Nonsense | Failure::Local(_))) => {
+                Err(failure @ (Failure::Lost(_) | Failure::Nonsense)) => {
                     return Err(self.refuse(failure));
                 }
                 answer => return Ok(answer),
@@ -134,7 +134,6 @@ impl Ssh {
             },
             Failure::Status { text, .. } => self.protocol(format!("the server said `{text}`")),
             Failure::Nonsense => self.protocol("the server does not speak SFTP 3".to_owned()),
-            Failure::Local(error) => error,
         }
     }
 
@@ -208,7 +207,7 @@ impl Ssh {
     }
 
     fn fill(&self, session: &Session, handle: &Bytes, body: &Bytes) -> Answer<()> {
-        session.write(handle, &body[..])?;
+        session.write(handle, body)?;
         if session.knows(FSYNC) {
             session.extended(FSYNC, |fields| fields.bytes(handle))?;
         }

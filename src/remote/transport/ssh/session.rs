@@ -32,8 +32,6 @@ pub(super) enum Failure {
     Status { code: u32, text: String },
     /// The server does not keep to the protocol.
     Nonsense,
-    /// What should be sent could not be read.
-    Local(crate::remote::Error),
 }
 
 pub(super) type Answer<T> = Result<T, Failure>;
@@ -206,18 +204,12 @@ impl Session {
         self.ask(packet::READ, fields)
     }
 
-    /// Writes all of a body from the beginning of a file; says how much that was.
-    pub(super) fn write(&self, handle: &Bytes, mut body: impl Read) -> Answer<u64> {
+    /// Writes all of a body from the beginning of a file.
+    pub(super) fn write(&self, handle: &Bytes, body: &[u8]) -> Answer<()> {
         let mut under_way = VecDeque::new();
         let mut offset = 0;
-        loop {
-            let mut piece = Vec::with_capacity(PIECE as usize);
-            let read = body.by_ref().take(PIECE).read_to_end(&mut piece);
-            read.map_err(|source| Failure::Local(unreadable(source)))?;
-            if piece.is_empty() {
-                break;
-            }
-            let fields = Fields::default().bytes(handle).u64(offset).bytes(&piece);
+        for piece in body.chunks(PIECE as usize) {
+            let fields = Fields::default().bytes(handle).u64(offset).bytes(piece);
             under_way.push_back(self.ask(packet::WRITE, fields)?);
             offset += piece.len() as u64;
             if under_way.len() >= WINDOW
@@ -229,7 +221,7 @@ impl Session {
         for ticket in under_way {
             ticket.done()?;
         }
-        Ok(offset)
+        Ok(())
     }
 
     fn lost(&self) -> Failure {
@@ -392,15 +384,6 @@ fn refused(reply: Reply) -> Failure {
         },
         _ => Failure::Nonsense,
     }
-}
-
-fn unreadable(source: std::io::Error) -> crate::remote::Error {
-    crate::fs::Error {
-        action: "read",
-        path: "the pack to send".into(),
-        source,
-    }
-    .into()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
