@@ -1,6 +1,7 @@
-//! The clock and the source of randomness: the only places where either is read.
+//! The clock, what goes by it, and the source of randomness: the only places where either is read.
 
-use std::time::SystemTime;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::{Duration, SystemTime};
 
 /// Nanoseconds since 1970 by the clock of the machine; 0 for a clock before that.
 #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
@@ -31,6 +32,32 @@ fn ahead() -> u64 {
 #[cfg(not(feature = "failpoints"))]
 const fn ahead() -> u64 {
     0
+}
+
+/// Does work, and something else every so often meanwhile, until that yields something or the work
+/// is done.
+pub fn meanwhile<R, T: Send>(
+    interval: Duration,
+    mut tick: impl FnMut() -> Option<T> + Send,
+    work: impl FnOnce() -> R,
+) -> (R, Option<T>) {
+    let (end, ended) = sync_channel::<()>(0);
+    std::thread::scope(|scope| {
+        let ticking = scope.spawn(move || {
+            while ended.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+                let yielded = tick();
+                if yielded.is_some() {
+                    return yielded;
+                }
+            }
+            None
+        });
+        let done = work();
+        drop(end);
+        let yielded = ticking.join();
+        let yielded = yielded.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (done, yielded)
+    })
 }
 
 /// Bytes that nobody can foresee.

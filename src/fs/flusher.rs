@@ -3,10 +3,9 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use super::{Context, Result, TempFile};
+use super::{Context, Result, TempFile, meanwhile};
 
 /// How long bytes may lie in memory before they are flushed.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -31,20 +30,8 @@ impl Flusher {
         if self.0.is_empty() {
             return Ok(work());
         }
-        let (end, ended) = sync_channel::<()>(0);
-        std::thread::scope(|scope| {
-            let flusher = scope.spawn(move || {
-                while ended.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                    self.flush()?;
-                }
-                Ok(())
-            });
-            let done = work();
-            drop(end);
-            let flushed = flusher.join();
-            flushed.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            Ok(done)
-        })
+        let (done, failure) = meanwhile(INTERVAL, || self.flush().err(), work);
+        failure.map_or(Ok(done), Err)
     }
 
     fn flush(&self) -> Result<()> {

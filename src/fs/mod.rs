@@ -20,7 +20,7 @@ mod temp;
 
 #[cfg(feature = "failpoints")]
 pub use clock::put_clock_forward;
-pub use clock::{now_nanos, random_bytes};
+pub use clock::{meanwhile, now_nanos, random_bytes};
 pub use dir::{Kind, Names, OpenDir, Stat};
 #[cfg(feature = "failpoints")]
 pub use fail::{FailHow, arm_fail_points, count_steps};

@@ -1,10 +1,10 @@
 //! Tells how far a transfer is while an object is still on its way. A pack is one request that may take
 //! minutes; what has gone over the line says how much of it is done.
 
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::fs;
 use crate::progress::{Event, Progress};
 
 use super::transport::Traffic;
@@ -54,17 +54,11 @@ impl<'a> Meter<'a> {
         if self.traffic.is_none() {
             return work();
         }
-        let (end, ended) = sync_channel::<()>(0);
-        std::thread::scope(|scope| {
-            scope.spawn(move || {
-                while ended.recv_timeout(GLANCE) == Err(RecvTimeoutError::Timeout) {
-                    self.look();
-                }
-            });
-            let result = work();
-            drop(end);
-            result
-        })
+        let look = || {
+            self.look();
+            None::<()>
+        };
+        fs::meanwhile(GLANCE, look, work).0
     }
 
     /// Does what takes an object, or a part of one, over the line. What of it is done,
