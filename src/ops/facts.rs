@@ -63,23 +63,17 @@ impl<'s> Observer<'s> {
         }
     }
 
-    /// Reads the plain files that stages depend on, all of them together, if nothing is known of any
-    /// file: in a clone that was just made.
+    /// Reads what stages depend on together, as far as that pays ([`Scanner::scan_ahead`]).
     pub(super) fn look_ahead<'g>(&mut self, stages: impl Iterator<Item = &'g Stage>) {
-        if !self.index.is_empty() {
-            return;
-        }
-        let deps = stages.flat_map(|stage| &stage.deps);
-        let plain = deps.filter(|dep| dep.pattern().is_none());
-        let paths: BTreeSet<RelPath> = plain.filter_map(DepPath::inside).collect();
         let managed = &self.managed;
-        let paths = paths.into_iter();
-        let paths = paths.filter(|path| managed.binary_search(path).is_err());
+        let is_managed = |path: &RelPath| managed.binary_search(path).is_ok();
+        let deps = stages.flat_map(|stage| &stage.deps);
+        let deps = deps.filter(|dep| !dep.inside().is_some_and(|path| is_managed(&path)));
         let mut scanner = Scanner {
             passed: Some(&mut self.passed),
             ..self.site.scanner(&mut self.index)
         };
-        self.deps.extend(scanner.scan_ahead(paths));
+        self.deps.extend(scanner.scan_ahead(deps));
     }
 
     /// All that decides whether a stage is fresh, and the params it misses.

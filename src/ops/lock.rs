@@ -1,6 +1,6 @@
 //! `lock --check` and `lock --resolve`: the record by itself, without data, store or network.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 
 use super::facts::read_values;
@@ -154,20 +154,15 @@ struct Known<'s> {
 }
 
 impl Known<'_> {
-    /// Reads the files of git that stages depend on together, if nothing is known of any file.
+    /// Reads the files of git that stages depend on together, as far as that pays.
     fn look_ahead(&mut self, graph: &Graph) {
-        if !self.index.is_empty() {
-            return;
-        }
         let deps = graph.stages().values().flat_map(|stage| &stage.deps);
-        let plain = deps.filter(|dep| dep.pattern().is_none());
-        let of_git = plain.filter(|dep| content::touched(&self.stored, dep).is_empty());
-        let paths: BTreeSet<RelPath> = of_git.filter_map(DepPath::inside).collect();
+        let of_git = deps.filter(|dep| content::touched(&self.stored, dep).is_empty());
         let mut scanner = Scanner {
             passed: Some(&mut self.passed),
             ..self.site.scanner(&mut self.index)
         };
-        self.deps = scanner.scan_ahead(paths.into_iter()).into_iter().collect();
+        self.deps = scanner.scan_ahead(of_git);
     }
 
     fn facts(&mut self, stage: &Stage, record: Option<&StageRecord>) -> Result<Facts> {

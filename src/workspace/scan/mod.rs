@@ -5,7 +5,7 @@ mod ignored;
 mod read;
 mod walk;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 pub use self::ignored::{IgnoreRule, IgnoreRules};
@@ -210,9 +210,17 @@ impl Scanner<'_> {
         self.keeps.then_some(self.store)
     }
 
-    /// Reads many paths together, as far as they are plain files. What cannot be read, or is no
-    /// plain file, is left to who scans it.
-    pub fn scan_ahead(&mut self, paths: impl Iterator<Item = RelPath>) -> Vec<(DepPath, Found)> {
+    /// Reads dependencies together, as far as they are plain files of the project, if nothing is known
+    /// of any file: in a clone that was just made. All others are left to who scans them.
+    pub fn scan_ahead<'p>(
+        &mut self,
+        deps: impl Iterator<Item = &'p DepPath>,
+    ) -> BTreeMap<DepPath, Found> {
+        if !self.index.is_empty() {
+            return BTreeMap::new();
+        }
+        let plain = deps.filter(|dep| dep.pattern().is_none());
+        let paths: BTreeSet<RelPath> = plain.filter_map(DepPath::inside).collect();
         let mut files = Vec::new();
         for path in paths {
             let located = locate(self.root, &path, self.passed.as_deref_mut());
@@ -223,11 +231,11 @@ impl Scanner<'_> {
                 files.push(OnDisk { path, target, stat });
             }
         }
-        let mut found = Vec::with_capacity(files.len());
+        let mut found = BTreeMap::new();
         let read = self.read_files(files, |_, file, read| {
             if let Some(Stored { id, size }) = read {
                 let exec = file.stat.exec;
-                found.push((file.path, Found::File { id, size, exec }));
+                found.insert(file.path, Found::File { id, size, exec });
             }
         });
         // Whatever it was happens again where it can be told of a path.

@@ -709,9 +709,10 @@ fn what_is_read_ahead_is_what_a_scan_finds() {
     sandbox.link("link", "in/1");
     sandbox.link("away", "/etc/passwd");
     let others = ["dir", "link", "away", "missing"];
-    let paths = many.iter().map(String::as_str).chain(others).map(rel);
+    let paths = many.iter().map(String::as_str).chain(others);
+    let deps: Vec<DepPath> = paths.map(|path| rel(path).into()).collect();
     let root = sandbox.root();
-    let ahead = sandbox.scanner(&root, false).scan_ahead(paths);
+    let ahead = sandbox.scanner(&root, false).scan_ahead(deps.iter());
     assert_eq!(
         ahead.len(),
         many.len() + 1,
