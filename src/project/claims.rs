@@ -201,7 +201,7 @@ fn line(value: &impl serde::Serialize) -> Vec<u8> {
 /// cannot be read goes with nothing.
 fn conflict(wanted: &Claim, path: &Path) -> Option<Holder> {
     let Some((holder, claims)) = read(path) else {
-        // It was given back while it was looked at, or is of a newer version.
+        // Its process ended while it was looked at, or is of another version.
         return fs::metadata(path).ok().flatten().map(|_| Holder {
             pid: 0,
             command: "another esker".to_owned(),

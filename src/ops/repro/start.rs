@@ -96,8 +96,6 @@ impl Repro<'_> {
             .as_ref()
             .map_or_else(|| root.clone(), |dir| dir.to_path(root));
         fs::create_dir_all(&dir)?;
-        let runs = site.layout.runs();
-        fs::create_dir_all(&runs)?;
         let fill = |text: &String| pipeline::fill_passed(stage, text, site.world.var);
         let env = stage.spec.env.iter();
         let env = env.map(|(name, text)| Ok((name.clone(), fill(text)?)));
@@ -122,7 +120,7 @@ impl Repro<'_> {
             plain: site.manifest.run.is_empty() && site.manifest.shell.is_none(),
             dir,
             env,
-            log: runs.join(format!("{id}.log")),
+            log: site.layout.runs().join(format!("{id}.log")),
             limit: limit(stage),
         })
     }

@@ -26,7 +26,10 @@ const SHELL_WORDS: &str = "\
 
 /// The command that a script is, if it is one that needs no shell; with the variables of the job.
 pub(super) fn command(job: &Job, script: &str) -> Option<Command> {
-    let words = words(script).filter(|_| job.plain)?;
+    if !job.plain {
+        return None;
+    }
+    let words = words(script)?;
     let (name, arguments) = words.split_first()?;
     let set = job
         .env
@@ -40,7 +43,7 @@ pub(super) fn command(job: &Job, script: &str) -> Option<Command> {
     let here = current(&job.dir, variables.get(OsStr::new("PWD"))).ok()?;
     let mut command = new_command(&program);
     command.arg0(name).args(arguments);
-    command.envs(&variables);
+    command.envs(job.env.iter().map(|(name, value)| (name, value)));
     command.env("PWD", here).env("_", program);
     Some(command)
 }
@@ -84,7 +87,8 @@ fn program(name: &str, path: &OsStr) -> Option<PathBuf> {
     if name.contains('/') {
         let path = PathBuf::from(name);
         // Of a relative one it is not said what it is relative to.
-        return (path.is_absolute() && is_program(&path)).then_some(path);
+        let fits = path.is_absolute() && is_executable(&path) && is_program(&path);
+        return fits.then_some(path);
     }
     let mut dirs = std::env::split_paths(path);
     let found = dirs.find_map(|dir| {
@@ -107,7 +111,7 @@ fn is_program(path: &Path) -> bool {
     let mut start = [0; 4];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
     let known = start.starts_with(b"#!") || start == ELF || MACH_O.contains(&&start[..]);
-    read.is_ok() && known && is_executable(path)
+    read.is_ok() && known
 }
 
 /// The directory as the caller calls it, if it is the caller's own.

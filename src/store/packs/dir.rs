@@ -92,29 +92,24 @@ pub(super) struct LateFile {
 }
 
 impl LateFile {
-    fn temp(&mut self) -> fs::Result<&mut TempFile> {
-        match &mut self.temp {
-            Some(temp) => Ok(temp),
-            none => Ok(none.insert(TempFile::new_in(&self.root.join(TEMP))?)),
-        }
-    }
-
-    fn made(self) -> fs::Result<TempFile> {
-        match self.temp {
-            Some(temp) => Ok(temp),
-            None => TempFile::new_in(&self.root.join(TEMP)),
-        }
-    }
-
-    /// The file, if anything was written.
-    pub(super) fn file(&self) -> Option<&TempFile> {
-        self.temp.as_ref()
+    /// The file that was written to.
+    pub(super) fn file(&self) -> &TempFile {
+        self.temp.as_ref().expect(WRITTEN)
     }
 }
 
+/// Who asks for the file has flushed what is written first, the header of the pack.
+const WRITTEN: &str = "something was written";
+
 impl Write for LateFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let temp = self.temp().map_err(|error| error.source)?;
+        let temp = match &mut self.temp {
+            Some(temp) => temp,
+            none => {
+                let made = TempFile::new_in(&self.root.join(TEMP));
+                none.insert(made.map_err(|error| error.source)?)
+            }
+        };
         temp.write(bytes)
     }
 
@@ -136,7 +131,7 @@ pub(super) fn begin(unflushed: &Unflushed) -> Result<PackFile> {
 /// Ends a pack and gives it its name once the disk has all of it.
 pub(super) fn publish(unflushed: &Unflushed, pack: PackFile) -> Result<PackId> {
     let (finished, file) = written(unflushed, pack.finish())?;
-    let temp = file.made()?;
+    let temp = file.temp.expect(WRITTEN);
     fs::set_read_only(temp.path())?;
     if unflushed.is_wanted() {
         temp.sync()?;

@@ -145,10 +145,9 @@ impl Pending {
             return Ok(());
         };
         dir::written(unflushed, filling.flush())?;
-        if let Some(temp) = filling.out().file() {
-            let file = temp.file().try_clone().context("open", temp.path())?;
-            self.full.push(Full::Unnamed(file));
-        }
+        let temp = filling.out().file();
+        let file = temp.file().try_clone().context("open", temp.path())?;
+        self.full.push(Full::Unnamed(file));
         let unflushed = Arc::clone(unflushed);
         let publish = move || dir::publish(&unflushed, filling);
         self.naming = Some(std::thread::spawn(publish));
@@ -207,11 +206,7 @@ impl Spot {
                 let begin = begin as usize;
                 Ok(pack.unwritten()[begin..begin + self.length as usize].to_vec())
             }
-            None => {
-                let temp = pack.out().file();
-                let temp = temp.expect("what is not in memory was written");
-                self.read(temp.file())
-            }
+            None => self.read(pack.out().file().file()),
         }
     }
 }
